@@ -1,0 +1,3 @@
+"""The one place for the version of the library."""
+
+VERSION = "0.1.0"
