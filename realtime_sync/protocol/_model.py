@@ -4,17 +4,22 @@ What all wire classes share: a base, and the third state between null and absent
 On the wire a field can hold a value, be ``null`` or be absent, and the three mean
 different things: ``"turn_detection": null`` turns it off, its absence leaves it alone.
 Here they are a value, ``None`` and ``UNSET``.
+
+Wire classes hold data and nothing else: rules and conversion live in the codec. They
+may be shared between threads, since nothing changes them once they are made.
 """
 
-from __future__ import annotations
-
 import enum
-from collections.abc import Mapping
-from types import MappingProxyType
-from typing import Any, ClassVar, Final, Literal, TypeVar, Union
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar, Final, Literal, TypeAlias, TypeVar
 
 import attrs
 
+
+# Wire modules leave out `from __future__ import annotations`: an annotation that is an
+# object needs no namespace to resolve it, so that type hints go on working after a
+# class was re-homed to the package's root.
 
 __all__ = [
     "UNSET",
@@ -44,37 +49,106 @@ UNSET: Final = Unset.UNSET
 
 T = TypeVar("T")
 
-Maybe = Union[T, None, Unset]
+Maybe: TypeAlias = T | None | Unset
 """A field that may be absent (``UNSET``) or null (``None``). Both are false."""
 
-NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
+
+class _Nothing(Mapping[str, Any]):
+    # One empty mapping serves all objects. `MappingProxyType({})` would do, but can be
+    # neither pickled nor copied.
+    __slots__ = ()
+
+    def __getitem__(self, key: str) -> Any:
+        raise KeyError(key)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(())
+
+    def __len__(self) -> int:
+        return 0
+
+    def __repr__(self) -> str:
+        return "{}"
+
+    def __reduce__(self) -> str:
+        return "NOTHING"
+
+
+NOTHING: Final[Mapping[str, Any]] = _Nothing()
+
+
 _REPR_LIMIT: Final = 1024  # Azure guidelines, models-repr-length
+_TEXT_LIMIT: Final = 256  # so that one long text does not push out the other fields
+_JSON_TEXT_LIMIT: Final = 64  # raw JSON may hold audio as base64
+_SECRET: Final = re.compile(r"secret|authorization|password|api.?key|(^|_)token$")
+
+
+def hide(value: object) -> str:
+    """Stand in for the value of a field that holds a secret."""
+    return "<hidden>"
 
 
 def _show(value: object) -> str:
-    if isinstance(value, (bytes, bytearray, memoryview)):
+    if isinstance(value, (bytes, bytearray)):
         return f"<{len(value)} bytes>"
+    if isinstance(value, memoryview):
+        return f"<{value.nbytes} bytes>"
+    if isinstance(value, str) and len(value) > _TEXT_LIMIT:
+        return f"{value[:_TEXT_LIMIT]!r}... <{len(value)} characters>"
+    if isinstance(value, (list, tuple)):
+        return f"[{', '.join(map(_show, value))}]"
+    if isinstance(value, Mapping):
+        return _show_json(value)
     return repr(value)
 
 
-@attrs.frozen(kw_only=True, repr=False)
+def _show_json(value: object) -> str:
+    if isinstance(value, str) and len(value) > _JSON_TEXT_LIMIT:
+        return f"<{len(value)} characters>"
+    if isinstance(value, (list, tuple)):
+        return f"[{', '.join(map(_show_json, value))}]"
+    if isinstance(value, Mapping):
+        pairs = (
+            f"{key!r}: {hide(item) if _SECRET.search(str(key)) else _show_json(item)}"
+            for key, item in value.items()
+        )
+        return f"{{{', '.join(pairs)}}}"
+    return repr(value)
+
+
+def _show_field(field: "attrs.Attribute[Any]", value: object) -> str:
+    shown = field.repr(value) if callable(field.repr) else _show(value)
+    return f"{field.name}={shown}"
+
+
+# The bases are open and their leaves frozen, which attrs allows (the reverse it does
+# not), so that the few hot leaves may stay open, see `ResponseOutputAudioDelta`.
+
+
+@attrs.define(kw_only=True, repr=False)
 class Model:
     """
     The base of every class of the protocol.
 
+    Models are compared by value, and can be copied, pickled and changed into others
+    with ``attrs.evolve``. Their reprs hold at most 1,024 characters, and neither
+    audio nor secrets.
+
     Attributes:
         extra: Fields that arrived and that this version has no attribute for, as
             decoded JSON. They are sent again when the object is encoded.
+
     """
 
-    extra: Mapping[str, Any] = NOTHING
+    # Not hashed, as JSON objects are not hashable.
+    extra: Mapping[str, Any] = attrs.field(default=NOTHING, hash=False)
 
     def __repr__(self) -> str:
         shown = (
-            f"{field.name}={_show(value)}"
+            _show_field(field, value)
             for field in attrs.fields(type(self))
             if (value := getattr(self, field.name)) is not UNSET
-            and not (field.name == "extra" and not value)
+            and value is not NOTHING
         )
         text = f"{type(self).__name__}({', '.join(shown)})"
         if len(text) > _REPR_LIMIT:
@@ -82,19 +156,31 @@ class Model:
         return text
 
 
+class PayloadType:
+    """The ``type`` of objects whose class does not fix it: their payload does."""
+
+    def __get__(self, instance: Any, owner: object = None) -> str:
+        return "" if instance is None else str(instance.payload.get("type", ""))
+
+
 @attrs.frozen(kw_only=True, repr=False)
 class UnknownObject(Model):
     """
     A nested object whose ``type`` this version does not know.
 
+    Its ``type`` is that of the payload, and empty if the payload has none.
+
     Attributes:
         payload: The whole object as decoded JSON.
+
     """
+
+    type: ClassVar[PayloadType] = PayloadType()
 
     payload: Mapping[str, Any]
 
 
-@attrs.frozen(kw_only=True, repr=False)
+@attrs.define(kw_only=True, repr=False)
 class ClientEvent(Model):
     """
     The base of every event that a client sends.
@@ -102,6 +188,7 @@ class ClientEvent(Model):
     Attributes:
         event_id: The client's own id for this event. An `ErrorEvent` that the event
             causes names it.
+
     """
 
     type: ClassVar[str] = ""
@@ -109,13 +196,14 @@ class ClientEvent(Model):
     event_id: Maybe[str] = UNSET
 
 
-@attrs.frozen(kw_only=True, repr=False)
+@attrs.define(kw_only=True, repr=False)
 class ServerEvent(Model):
     """
     The base of every event that the server sends.
 
     Attributes:
         event_id: The server's id for this event.
+
     """
 
     type: ClassVar[str] = ""

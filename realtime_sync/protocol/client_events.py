@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Mapping
+from typing import Any, ClassVar, Final
 
 import attrs
 
-from ._model import UNSET, ClientEvent, Maybe
+from ._model import UNSET, ClientEvent, Maybe, PayloadType
 from .items import Item
 from .responses import ResponseCreateParams
 from .sessions import Session, TranscriptionSession
@@ -51,7 +52,7 @@ class ConversationItemTruncate(ClientEvent):
     item_id: str
 
 
-@attrs.frozen(kw_only=True, repr=False)
+@attrs.define(kw_only=True, repr=False)
 class InputAudioBufferAppend(ClientEvent):
     """TODO."""
 
@@ -117,7 +118,16 @@ class TranscriptionSessionUpdate(ClientEvent):
     session: TranscriptionSession
 
 
-CLIENT_EVENTS: dict[str, type[ClientEvent]] = {
+@attrs.frozen(kw_only=True, repr=False)
+class UnknownClientEvent(ClientEvent):
+    """TODO."""
+
+    type: ClassVar[PayloadType] = PayloadType()
+
+    payload: Mapping[str, Any]
+
+
+CLIENT_EVENTS: Final[Mapping[str, type[ClientEvent]]] = {
     "conversation.item.create": ConversationItemCreate,
     "conversation.item.delete": ConversationItemDelete,
     "conversation.item.retrieve": ConversationItemRetrieve,

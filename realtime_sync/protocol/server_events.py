@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 import attrs
 
-from ._model import UNSET, Maybe, Model, ServerEvent
+from ._model import UNSET, Maybe, Model, PayloadType, ServerEvent
 from .items import ContentPart, Item
 from .responses import (
     ErrorDetails,
@@ -278,7 +278,7 @@ class RateLimitsUpdated(ServerEvent):
     rate_limits: Sequence[RateLimit]
 
 
-@attrs.frozen(kw_only=True, repr=False)
+@attrs.define(kw_only=True, repr=False)
 class ResponseOutputAudioDelta(ServerEvent):
     """TODO."""
 
@@ -303,7 +303,7 @@ class ResponseOutputAudioDone(ServerEvent):
     response_id: str
 
 
-@attrs.frozen(kw_only=True, repr=False)
+@attrs.define(kw_only=True, repr=False)
 class ResponseOutputAudioTranscriptDelta(ServerEvent):
     """TODO."""
 
@@ -477,7 +477,7 @@ class ResponseOutputItemDone(ServerEvent):
     response_id: str
 
 
-@attrs.frozen(kw_only=True, repr=False)
+@attrs.define(kw_only=True, repr=False)
 class ResponseOutputTextDelta(ServerEvent):
     """TODO."""
 
@@ -534,10 +534,12 @@ class TranscriptionSessionUpdated(ServerEvent):
 class UnknownEvent(ServerEvent):
     """TODO."""
 
+    type: ClassVar[PayloadType] = PayloadType()
+
     payload: Mapping[str, Any]
 
 
-SERVER_EVENTS: dict[str, type[ServerEvent]] = {
+SERVER_EVENTS: Final[Mapping[str, type[ServerEvent]]] = {
     "conversation.created": ConversationCreated,
     "conversation.item.added": ConversationItemAdded,
     "conversation.item.created": ConversationItemCreated,

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Mapping
+from typing import ClassVar, Final
 
 import attrs
 
 from ._model import UNSET, ClientEvent, Maybe, ServerEvent
 
 
-@attrs.frozen(kw_only=True, repr=False)
+@attrs.define(kw_only=True, repr=False)
 class SessionInputAudioBufferAppend(ClientEvent):
     """TODO."""
 
@@ -32,7 +33,7 @@ class SessionClosed(ServerEvent):
     type: ClassVar[str] = "session.closed"
 
 
-@attrs.frozen(kw_only=True, repr=False)
+@attrs.define(kw_only=True, repr=False)
 class SessionInputTranscriptDelta(ServerEvent):
     """TODO."""
 
@@ -42,7 +43,7 @@ class SessionInputTranscriptDelta(ServerEvent):
     elapsed_ms: Maybe[int] = UNSET
 
 
-@attrs.frozen(kw_only=True, repr=False)
+@attrs.define(kw_only=True, repr=False)
 class SessionOutputAudioDelta(ServerEvent):
     """TODO."""
 
@@ -55,7 +56,7 @@ class SessionOutputAudioDelta(ServerEvent):
     sample_rate: Maybe[int] = UNSET
 
 
-@attrs.frozen(kw_only=True, repr=False)
+@attrs.define(kw_only=True, repr=False)
 class SessionOutputTranscriptDelta(ServerEvent):
     """TODO."""
 
@@ -65,12 +66,12 @@ class SessionOutputTranscriptDelta(ServerEvent):
     elapsed_ms: Maybe[int] = UNSET
 
 
-TRANSLATION_CLIENT_EVENTS: dict[str, type[ClientEvent]] = {
+TRANSLATION_CLIENT_EVENTS: Final[Mapping[str, type[ClientEvent]]] = {
     "session.input_audio_buffer.append": SessionInputAudioBufferAppend,
     "session.close": SessionClose,
 }
 
-TRANSLATION_SERVER_EVENTS: dict[str, type[ServerEvent]] = {
+TRANSLATION_SERVER_EVENTS: Final[Mapping[str, type[ServerEvent]]] = {
     "session.closed": SessionClosed,
     "session.input_transcript.delta": SessionInputTranscriptDelta,
     "session.output_audio.delta": SessionOutputAudioDelta,
