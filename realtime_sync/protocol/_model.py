@@ -49,7 +49,7 @@ UNSET: Final = Unset.UNSET
 
 T = TypeVar("T")
 
-Maybe: TypeAlias = T | None | Unset
+Maybe: TypeAlias = T | Unset | None
 """A field that may be absent (``UNSET``) or null (``None``). Both are false."""
 
 
@@ -122,10 +122,11 @@ def _show_field(field: "attrs.Attribute[Any]", value: object) -> str:
 
 
 # The bases are open and their leaves frozen, which attrs allows (the reverse it does
-# not), so that the few hot leaves may stay open, see `ResponseOutputAudioDelta`.
+# not), so that the few hot leaves may stay open, see `ResponseOutputAudioDelta`. Each
+# leaf makes its own `__eq__`, over all of its fields.
 
 
-@attrs.define(kw_only=True, repr=False)
+@attrs.define(kw_only=True, repr=False, eq=False)
 class Model:
     """
     The base of every class of the protocol.
@@ -180,7 +181,7 @@ class UnknownObject(Model):
     payload: Mapping[str, Any]
 
 
-@attrs.define(kw_only=True, repr=False)
+@attrs.define(kw_only=True, repr=False, eq=False)
 class ClientEvent(Model):
     """
     The base of every event that a client sends.
@@ -196,7 +197,7 @@ class ClientEvent(Model):
     event_id: Maybe[str] = UNSET
 
 
-@attrs.define(kw_only=True, repr=False)
+@attrs.define(kw_only=True, repr=False, eq=False)
 class ServerEvent(Model):
     """
     The base of every event that the server sends.

@@ -1,25 +1,76 @@
-"""TODO."""
+"""
+What a conversation is made of: items, and the parts of their content.
 
-from __future__ import annotations
+An item is a message, a call of a function or its output, or a step of a tool on an MCP
+server. Each class serves for both directions: what the server assigns (``id``,
+``object``, ``status``) may be left unset in an item that you create.
+
+A message has a list of content parts. The user's parts are `InputText`, `InputAudio`
+and `InputImage`, the system's `InputText`, and the assistant's `OutputText` and
+`OutputAudio`.
+"""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, Union
+from typing import Any, ClassVar
 
 import attrs
 
 from ._model import UNSET, Maybe, Model, UnknownObject
+from .vocabularies import FileDetail, ImageDetail, ItemStatus, MessageRole
+
+
+__all__ = [
+    "Audio",
+    "ContentPart",
+    "FunctionCall",
+    "FunctionCallOutput",
+    "InputAudio",
+    "InputFile",
+    "InputImage",
+    "InputText",
+    "Item",
+    "ItemReference",
+    "McpApprovalRequest",
+    "McpApprovalResponse",
+    "McpCall",
+    "McpError",
+    "McpHttpError",
+    "McpListTools",
+    "McpListToolsTool",
+    "McpProtocolError",
+    "McpToolExecutionError",
+    "Message",
+    "OutputAudio",
+    "OutputText",
+    "PromptCacheBreakpoint",
+    "Text",
+]
+
+
+# Content parts
 
 
 @attrs.frozen(kw_only=True, repr=False)
 class PromptCacheBreakpoint(Model):
-    """TODO."""
+    """
+    Marks the end of a stretch of the prompt that is worth caching.
+
+    Attributes:
+        mode: How the mark came about. ``explicit`` is the only one so far.
+    """
 
     mode: str
 
 
 @attrs.frozen(kw_only=True, repr=False)
 class InputText(Model):
-    """TODO."""
+    """
+    Text from the user or the system.
+
+    Attributes:
+        text: The text.
+        prompt_cache_breakpoint: Set to cache the prompt up to and with this part.
+    """
 
     type: ClassVar[str] = "input_text"
 
@@ -29,7 +80,14 @@ class InputText(Model):
 
 @attrs.frozen(kw_only=True, repr=False)
 class InputAudio(Model):
-    """TODO."""
+    """
+    Speech of the user.
+
+    Attributes:
+        audio: Audio in the session's input format. The server leaves it out, save in
+            `ConversationItemRetrieved`.
+        transcript: What was said, once transcription is done. None until then.
+    """
 
     type: ClassVar[str] = "input_audio"
 
@@ -39,33 +97,58 @@ class InputAudio(Model):
 
 @attrs.frozen(kw_only=True, repr=False)
 class InputImage(Model):
-    """TODO."""
+    """
+    A picture from the user.
+
+    Attributes:
+        image_url: The picture as a ``data:`` URL (PNG or JPEG in base64).
+        file_id: The id of an uploaded file, instead of the URL.
+        detail: How finely it is looked at.
+        prompt_cache_breakpoint: Set to cache the prompt up to and with this part.
+    """
 
     type: ClassVar[str] = "input_image"
 
     image_url: Maybe[str] = UNSET
-    detail: Maybe[str] = UNSET
     file_id: Maybe[str] = UNSET
+    detail: Maybe[ImageDetail] = UNSET
     prompt_cache_breakpoint: Maybe[PromptCacheBreakpoint] = UNSET
 
 
 @attrs.frozen(kw_only=True, repr=False)
 class InputFile(Model):
-    """TODO."""
+    """
+    A document, given by one of *file_data*, *file_id* and *file_url*.
+
+    It occurs among the variables of a stored `Prompt`.
+
+    Attributes:
+        file_data: The document itself, in base64 or as a ``data:`` URL.
+        file_id: The id of an uploaded file.
+        file_url: Where the service can fetch it.
+        filename: Its name, as the model sees it.
+        detail: How finely its pages are looked at.
+        prompt_cache_breakpoint: Set to cache the prompt up to and with this part.
+    """
 
     type: ClassVar[str] = "input_file"
 
-    detail: Maybe[str] = UNSET
     file_data: Maybe[str] = UNSET
     file_id: Maybe[str] = UNSET
     file_url: Maybe[str] = UNSET
     filename: Maybe[str] = UNSET
+    detail: Maybe[FileDetail] = UNSET
     prompt_cache_breakpoint: Maybe[PromptCacheBreakpoint] = UNSET
 
 
 @attrs.frozen(kw_only=True, repr=False)
 class OutputText(Model):
-    """TODO."""
+    """
+    Text that the model wrote.
+
+    Attributes:
+        text: The text.
+    """
 
     type: ClassVar[str] = "output_text"
 
@@ -74,7 +157,14 @@ class OutputText(Model):
 
 @attrs.frozen(kw_only=True, repr=False)
 class OutputAudio(Model):
-    """TODO."""
+    """
+    Speech of the model.
+
+    Attributes:
+        audio: Audio in the session's output format. The server leaves it out, save in
+            `ConversationItemRetrieved`; it arrives as `ResponseOutputAudioDelta`.
+        transcript: The words that are spoken.
+    """
 
     type: ClassVar[str] = "output_audio"
 
@@ -84,7 +174,14 @@ class OutputAudio(Model):
 
 @attrs.frozen(kw_only=True, repr=False)
 class Text(Model):
-    """TODO."""
+    """
+    Text of the model, as `ResponseContentPartAdded` and its ``done`` name it.
+
+    In an item the same text is an `OutputText`.
+
+    Attributes:
+        text: The text so far: empty when the part is added, whole when it is done.
+    """
 
     type: ClassVar[str] = "text"
 
@@ -93,7 +190,15 @@ class Text(Model):
 
 @attrs.frozen(kw_only=True, repr=False)
 class Audio(Model):
-    """TODO."""
+    """
+    Speech of the model, as `ResponseContentPartAdded` and its ``done`` name it.
+
+    In an item the same speech is an `OutputAudio`.
+
+    Attributes:
+        audio: Audio in the session's output format, if the server includes it.
+        transcript: The words: empty when the part is added, all when it is done.
+    """
 
     type: ClassVar[str] = "audio"
 
@@ -103,43 +208,78 @@ class Audio(Model):
 
 @attrs.frozen(kw_only=True, repr=False)
 class ItemReference(Model):
-    """TODO."""
+    """
+    Stands for an item that the conversation has already.
+
+    It occurs in the ``input`` of a response, as an item or within a message.
+
+    Attributes:
+        id: The id of that item.
+    """
 
     type: ClassVar[str] = "item_reference"
 
     id: str
 
 
-ContentPart = Union[
-    InputText,
-    InputAudio,
-    InputImage,
-    InputFile,
-    OutputText,
-    OutputAudio,
-    Text,
-    Audio,
-    ItemReference,
-    UnknownObject,
-]
+ContentPart = (
+    InputText
+    | InputAudio
+    | InputImage
+    | InputFile
+    | OutputText
+    | OutputAudio
+    | Text
+    | Audio
+    | ItemReference
+    | UnknownObject
+)
+"""One part of what a message says."""
+
+
+# Items
 
 
 @attrs.frozen(kw_only=True, repr=False)
 class Message(Model):
-    """TODO."""
+    """
+    Something that the system, the user or the assistant said.
+
+    Attributes:
+        role: Who said it.
+        content: What was said, part by part. Empty while the assistant begins.
+        id: The item's id. You may choose it for an item that you create (at most 32
+            characters); else the server does.
+        object: Always ``realtime.item``.
+        status: How far it has come. It has no effect on the conversation.
+    """
 
     type: ClassVar[str] = "message"
 
-    role: str
+    role: MessageRole
     content: Sequence[ContentPart]
     id: Maybe[str] = UNSET
     object: Maybe[str] = UNSET
-    status: Maybe[str] = UNSET
+    status: Maybe[ItemStatus] = UNSET
 
 
 @attrs.frozen(kw_only=True, repr=False)
 class FunctionCall(Model):
-    """TODO."""
+    """
+    The model asks the client to run a function.
+
+    Answer it with a `FunctionCallOutput` that has the same *call_id*, and then a
+    `ResponseCreate` to let the model go on.
+
+    Attributes:
+        name: The name of the function.
+        arguments: The arguments, a JSON object as text. The model writes it: it may
+            break the schema, and it is cut short if the response is incomplete.
+        call_id: The id that joins the call and its output.
+        id: The item's id.
+        object: Always ``realtime.item``.
+        status: How far it has come. Act upon completed calls only.
+    """
 
     type: ClassVar[str] = "function_call"
 
@@ -148,12 +288,21 @@ class FunctionCall(Model):
     call_id: Maybe[str] = UNSET
     id: Maybe[str] = UNSET
     object: Maybe[str] = UNSET
-    status: Maybe[str] = UNSET
+    status: Maybe[ItemStatus] = UNSET
 
 
 @attrs.frozen(kw_only=True, repr=False)
 class FunctionCallOutput(Model):
-    """TODO."""
+    """
+    What a function returned, from the client to the model.
+
+    Attributes:
+        call_id: The ``call_id`` of the `FunctionCall` that this answers.
+        output: The result as text, usually JSON. An error goes here as well.
+        id: The item's id.
+        object: Always ``realtime.item``.
+        status: How far it has come.
+    """
 
     type: ClassVar[str] = "function_call_output"
 
@@ -161,33 +310,54 @@ class FunctionCallOutput(Model):
     output: str
     id: Maybe[str] = UNSET
     object: Maybe[str] = UNSET
-    status: Maybe[str] = UNSET
+    status: Maybe[ItemStatus] = UNSET
 
 
 @attrs.frozen(kw_only=True, repr=False)
 class McpListToolsTool(Model):
-    """TODO."""
+    """
+    One tool in the list that an MCP server gave.
+
+    Attributes:
+        name: Its name.
+        input_schema: JSON schema of its arguments.
+        description: What it does, in the server's words.
+        annotations: Hints of the server, such as ``readOnlyHint``.
+    """
 
     name: str
-    input_schema: Mapping[str, Any]
-    annotations: Maybe[Mapping[str, Any]] = UNSET
+    input_schema: Maybe[Mapping[str, Any]] = UNSET
     description: Maybe[str] = UNSET
+    annotations: Maybe[Mapping[str, Any]] = UNSET
 
 
 @attrs.frozen(kw_only=True, repr=False)
 class McpListTools(Model):
-    """TODO."""
+    """
+    The service has asked an MCP server for its tools.
+
+    Attributes:
+        server_label: The label of the server.
+        tools: What it offers.
+        id: The item's id, which the ``mcp_list_tools`` events name.
+    """
 
     type: ClassVar[str] = "mcp_list_tools"
 
     server_label: str
-    id: Maybe[str] = UNSET
     tools: Maybe[Sequence[McpListToolsTool]] = UNSET
+    id: Maybe[str] = UNSET
 
 
 @attrs.frozen(kw_only=True, repr=False)
 class McpProtocolError(Model):
-    """TODO."""
+    """
+    An MCP server answered with an error of the MCP protocol.
+
+    Attributes:
+        code: The JSON-RPC error code.
+        message: The server's explanation.
+    """
 
     type: ClassVar[str] = "protocol_error"
 
@@ -197,7 +367,12 @@ class McpProtocolError(Model):
 
 @attrs.frozen(kw_only=True, repr=False)
 class McpToolExecutionError(Model):
-    """TODO."""
+    """
+    A tool of an MCP server ran, and failed.
+
+    Attributes:
+        message: The tool's explanation.
+    """
 
     type: ClassVar[str] = "tool_execution_error"
 
@@ -206,7 +381,13 @@ class McpToolExecutionError(Model):
 
 @attrs.frozen(kw_only=True, repr=False)
 class McpHttpError(Model):
-    """TODO."""
+    """
+    An MCP server was not reached, or refused the request.
+
+    Attributes:
+        code: The HTTP status.
+        message: What went wrong.
+    """
 
     type: ClassVar[str] = "http_error"
 
@@ -214,12 +395,24 @@ class McpHttpError(Model):
     message: Maybe[str] = UNSET
 
 
-McpError = Union[McpProtocolError, McpToolExecutionError, McpHttpError, UnknownObject]
+McpError = McpProtocolError | McpToolExecutionError | McpHttpError | UnknownObject
+"""Why a call of an MCP tool failed."""
 
 
 @attrs.frozen(kw_only=True, repr=False)
 class McpCall(Model):
-    """TODO."""
+    """
+    The service has called a tool of an MCP server. There is nothing for you to do.
+
+    Attributes:
+        server_label: The label of the server.
+        name: The tool.
+        arguments: The arguments, a JSON object as text.
+        id: The item's id.
+        approval_request_id: The `McpApprovalRequest` that came before, if any.
+        output: What the tool returned. None if it failed.
+        error: Why it failed. None if it did not.
+    """
 
     type: ClassVar[str] = "mcp_call"
 
@@ -228,42 +421,61 @@ class McpCall(Model):
     arguments: str
     id: Maybe[str] = UNSET
     approval_request_id: Maybe[str] = UNSET
-    error: Maybe[McpError] = UNSET
     output: Maybe[str] = UNSET
+    error: Maybe[McpError] = UNSET
 
 
 @attrs.frozen(kw_only=True, repr=False)
 class McpApprovalRequest(Model):
-    """TODO."""
+    """
+    The model wants to call an MCP tool that needs the user's consent.
+
+    Answer it with an `McpApprovalResponse`.
+
+    Attributes:
+        server_label: The label of the server.
+        name: The tool.
+        arguments: The arguments that it would get, a JSON object as text.
+        id: The item's id, which the answer names.
+    """
 
     type: ClassVar[str] = "mcp_approval_request"
 
-    id: Maybe[str] = UNSET
     server_label: str
     name: str
     arguments: str
+    id: Maybe[str] = UNSET
 
 
 @attrs.frozen(kw_only=True, repr=False)
 class McpApprovalResponse(Model):
-    """TODO."""
+    """
+    The user's answer to an `McpApprovalRequest`.
+
+    Attributes:
+        approval_request_id: The id of the request.
+        approve: Whether the tool may run.
+        reason: Why, or why not, in words for the model.
+        id: The item's id.
+    """
 
     type: ClassVar[str] = "mcp_approval_response"
 
     approval_request_id: str
     approve: bool
-    id: Maybe[str] = UNSET
     reason: Maybe[str] = UNSET
+    id: Maybe[str] = UNSET
 
 
-Item = Union[
-    Message,
-    FunctionCall,
-    FunctionCallOutput,
-    McpCall,
-    McpListTools,
-    McpApprovalRequest,
-    McpApprovalResponse,
-    ItemReference,
-    UnknownObject,
-]
+Item = (
+    Message
+    | FunctionCall
+    | FunctionCallOutput
+    | McpCall
+    | McpListTools
+    | McpApprovalRequest
+    | McpApprovalResponse
+    | ItemReference
+    | UnknownObject
+)
+"""One entry of a conversation."""

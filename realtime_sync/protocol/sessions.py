@@ -1,19 +1,82 @@
-"""TODO."""
+"""
+How a session is configured: sessions of the three types, and all that they hold.
 
-from __future__ import annotations
+- `RealtimeSession`: a conversation with a model, in speech or text.
+- `TranscriptionSession`: speech is written down, and nobody answers.
+- `TranslationSession`: speech goes in, and comes out in another language.
+
+One class serves for what the client asks (`SessionUpdate`) and for what the server has
+set (`SessionCreated`, `SessionUpdated`). An update changes the fields that it holds and
+no others: leave a field ``UNSET`` to keep it, and give None to turn off what can be
+turned off (turn detection, transcription, noise reduction, tracing). An empty string
+clears instructions, and an empty list clears tools.
+"""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, Union
+from typing import Any, ClassVar
 
 import attrs
 
-from ._model import UNSET, Maybe, Model, UnknownObject
+from ._model import UNSET, Maybe, Model, UnknownObject, hide
+from .items import InputFile, InputImage, InputText
 from .tools import Tool, ToolChoice
+from .vocabularies import (
+    Eagerness,
+    IncludeField,
+    MaxOutputTokens,
+    Modality,
+    NoiseReductionType,
+    RealtimeModel,
+    ReasoningEffort,
+    TracingMode,
+    TranscriptionDelay,
+    TranscriptionModel,
+    TruncationMode,
+    Voice,
+)
+
+
+__all__ = [
+    "AudioFormat",
+    "AudioPcm",
+    "AudioPcma",
+    "AudioPcmu",
+    "AudioTranscription",
+    "ClientSecret",
+    "CustomVoice",
+    "NoiseReduction",
+    "Prompt",
+    "PromptVariable",
+    "RealtimeSession",
+    "Reasoning",
+    "RetentionRatio",
+    "SemanticVad",
+    "ServerVad",
+    "Session",
+    "SessionAudio",
+    "SessionAudioInput",
+    "SessionAudioOutput",
+    "TokenLimits",
+    "Tracing",
+    "TranscriptionSession",
+    "TranslationAudio",
+    "TranslationAudioOutput",
+    "TranslationSession",
+    "TurnDetection",
+]
+
+
+# Audio formats
 
 
 @attrs.frozen(kw_only=True, repr=False)
 class AudioPcm(Model):
-    """TODO."""
+    """
+    Uncompressed audio: signed 16-bit samples, little-endian, mono.
+
+    Attributes:
+        rate: Samples per second in Hz. 24000 is the only rate of the service.
+    """
 
     type: ClassVar[str] = "audio/pcm"
 
@@ -22,78 +85,139 @@ class AudioPcm(Model):
 
 @attrs.frozen(kw_only=True, repr=False)
 class AudioPcmu(Model):
-    """TODO."""
+    """Telephone audio, G.711 in mu-law: one byte a sample, 8000 Hz, mono."""
 
     type: ClassVar[str] = "audio/pcmu"
 
 
 @attrs.frozen(kw_only=True, repr=False)
 class AudioPcma(Model):
-    """TODO."""
+    """Telephone audio, G.711 in A-law: one byte a sample, 8000 Hz, mono."""
 
     type: ClassVar[str] = "audio/pcma"
 
 
-AudioFormat = Union[AudioPcm, AudioPcmu, AudioPcma, UnknownObject]
+AudioFormat = AudioPcm | AudioPcmu | AudioPcma | UnknownObject
+"""How audio is encoded, in one direction."""
+
+
+# Turn detection
 
 
 @attrs.frozen(kw_only=True, repr=False)
 class ServerVad(Model):
-    """TODO."""
+    """
+    Ends the user's turn when it has been quiet for long enough.
+
+    Attributes:
+        threshold: How sure it must be that it hears speech, from 0 to 1 (service's
+            default 0.5). Raise it in noisy places.
+        prefix_padding_ms: Milliseconds of audio from before the speech that are kept
+            with it (service's default 300).
+        silence_duration_ms: Milliseconds of silence that end a turn (service's default
+            500). Fewer make for quick answers, and for interrupting the user's pauses.
+        idle_timeout_ms: Milliseconds, from 5000 to 30000, of silence after the model's
+            last word, upon which the model speaks again. None for never.
+        create_response: Whether the end of a turn makes the model answer.
+        interrupt_response: Whether speech of the user cancels the answer in progress.
+    """
 
     type: ClassVar[str] = "server_vad"
 
-    create_response: Maybe[bool] = UNSET
-    interrupt_response: Maybe[bool] = UNSET
-    idle_timeout_ms: Maybe[int] = UNSET
+    threshold: Maybe[float] = UNSET
     prefix_padding_ms: Maybe[int] = UNSET
     silence_duration_ms: Maybe[int] = UNSET
-    threshold: Maybe[float] = UNSET
+    idle_timeout_ms: Maybe[int] = UNSET
+    create_response: Maybe[bool] = UNSET
+    interrupt_response: Maybe[bool] = UNSET
 
 
 @attrs.frozen(kw_only=True, repr=False)
 class SemanticVad(Model):
-    """TODO."""
+    """
+    Ends the user's turn when, by what was said, the user seems to have finished.
+
+    Attributes:
+        eagerness: How soon it does: after at most 8 s (``low``), 4 s (``medium``) or
+            2 s (``high``).
+        create_response: Whether the end of a turn makes the model answer.
+        interrupt_response: Whether speech of the user cancels the answer in progress.
+    """
 
     type: ClassVar[str] = "semantic_vad"
 
+    eagerness: Maybe[Eagerness] = UNSET
     create_response: Maybe[bool] = UNSET
     interrupt_response: Maybe[bool] = UNSET
-    eagerness: Maybe[str] = UNSET
 
 
-TurnDetection = Union[ServerVad, SemanticVad, UnknownObject]
+TurnDetection = ServerVad | SemanticVad | UnknownObject
+"""How the server tells when the user has finished. None: the client commits itself."""
+
+
+# Audio in and out
 
 
 @attrs.frozen(kw_only=True, repr=False)
 class NoiseReduction(Model):
-    """TODO."""
+    """
+    Filters the input audio before turn detection and the model hear it.
 
-    type: str
+    Attributes:
+        type: Where the microphone is.
+    """
+
+    type: NoiseReductionType
 
 
 @attrs.frozen(kw_only=True, repr=False)
 class AudioTranscription(Model):
-    """TODO."""
+    """
+    Has the user's speech written down, by a model of its own.
 
-    model: Maybe[str] = UNSET
+    The answering model hears the audio and not this transcript, so that the two may
+    differ.
+
+    Attributes:
+        model: The model, or on Azure its deployment.
+        language: The language spoken, in ISO 639-1 (``en``). Naming it helps.
+        languages: Languages that may be spoken, for models that take several.
+        prompt: Text that prepares the model for what is coming.
+        keywords: Names and rare words to expect, for models that take them.
+        delay: How long to wait for more context, for models that transcribe live.
+    """
+
+    model: Maybe[TranscriptionModel] = UNSET
     language: Maybe[str] = UNSET
     languages: Maybe[Sequence[str]] = UNSET
     prompt: Maybe[str] = UNSET
     keywords: Maybe[Sequence[str]] = UNSET
-    delay: Maybe[str] = UNSET
+    delay: Maybe[TranscriptionDelay] = UNSET
 
 
 @attrs.frozen(kw_only=True, repr=False)
 class CustomVoice(Model):
-    """TODO."""
+    """
+    A voice of your own, instead of one of the service's.
+
+    Attributes:
+        id: The id under which the service keeps it.
+    """
 
     id: str
 
 
 @attrs.frozen(kw_only=True, repr=False)
 class SessionAudioInput(Model):
-    """TODO."""
+    """
+    What happens to the audio that the client sends.
+
+    Attributes:
+        format: How it is encoded.
+        noise_reduction: The filter that it passes. None turns it off.
+        transcription: How it is written down. None turns it off.
+        turn_detection: How turns end. None turns it off.
+    """
 
     format: Maybe[AudioFormat] = UNSET
     noise_reduction: Maybe[NoiseReduction] = UNSET
@@ -103,56 +227,110 @@ class SessionAudioInput(Model):
 
 @attrs.frozen(kw_only=True, repr=False)
 class SessionAudioOutput(Model):
-    """TODO."""
+    """
+    How the model speaks.
+
+    Attributes:
+        format: How its audio is encoded.
+        voice: Whose voice it has. It is fixed once the model has spoken.
+        speed: Its pace, from 0.25 to 1.5 times the voice's own (service's default 1).
+            It may change between answers.
+    """
 
     format: Maybe[AudioFormat] = UNSET
+    voice: Maybe[Voice | CustomVoice] = UNSET
     speed: Maybe[float] = UNSET
-    voice: Maybe[Union[str, CustomVoice]] = UNSET
 
 
 @attrs.frozen(kw_only=True, repr=False)
 class SessionAudio(Model):
-    """TODO."""
+    """
+    The audio settings of a session.
+
+    Attributes:
+        input: Audio from the client.
+        output: Audio from the model.
+    """
 
     input: Maybe[SessionAudioInput] = UNSET
     output: Maybe[SessionAudioOutput] = UNSET
 
 
+# What else a session holds
+
+
+PromptVariable = str | InputText | InputImage | InputFile | UnknownObject
+"""What fills a gap in a stored prompt."""
+
+
 @attrs.frozen(kw_only=True, repr=False)
 class Prompt(Model):
-    """TODO."""
+    """
+    Instructions that are stored with the service under an id.
+
+    Attributes:
+        id: The id of the prompt.
+        version: Which version of it. The current one if unset or null.
+        variables: What to put into its gaps, by name.
+    """
 
     id: str
-    variables: Maybe[Mapping[str, Any]] = UNSET
     version: Maybe[str] = UNSET
+    variables: Maybe[Mapping[str, PromptVariable]] = UNSET
 
 
 @attrs.frozen(kw_only=True, repr=False)
 class Reasoning(Model):
-    """TODO."""
+    """
+    How a model that can reason goes about it.
 
-    effort: Maybe[str] = UNSET
+    Attributes:
+        effort: How long it does so before it answers.
+    """
+
+    effort: Maybe[ReasoningEffort] = UNSET
 
 
 @attrs.frozen(kw_only=True, repr=False)
 class Tracing(Model):
-    """TODO."""
+    """
+    Labels of the trace that the service keeps of a session.
 
+    Attributes:
+        workflow_name: The name of the trace.
+        group_id: An id that joins several traces.
+        metadata: Any other labels, to search by.
+    """
+
+    workflow_name: Maybe[str] = UNSET
     group_id: Maybe[str] = UNSET
     metadata: Maybe[Mapping[str, Any]] = UNSET
-    workflow_name: Maybe[str] = UNSET
 
 
 @attrs.frozen(kw_only=True, repr=False)
 class TokenLimits(Model):
-    """TODO."""
+    """
+    Limits below those of the model, to save cost.
+
+    Attributes:
+        post_instructions: The most tokens that the conversation may have, without the
+            instructions and the tools.
+    """
 
     post_instructions: Maybe[int] = UNSET
 
 
 @attrs.frozen(kw_only=True, repr=False)
 class RetentionRatio(Model):
-    """TODO."""
+    """
+    Drops more than it must of a conversation that has grown too long.
+
+    So it has to drop less often, and the service can cache more.
+
+    Attributes:
+        retention_ratio: The share of the allowed tokens that is kept, from 0 to 1.
+        token_limits: What is allowed, if less than what the model can take.
+    """
 
     type: ClassVar[str] = "retention_ratio"
 
@@ -161,33 +339,84 @@ class RetentionRatio(Model):
 
 
 @attrs.frozen(kw_only=True, repr=False)
+class ClientSecret(Model):
+    """
+    A key that lives for minutes and opens one kind of session, for use in browsers.
+
+    Attributes:
+        value: The key. Never shown in reprs.
+        expires_at: When it ends, in seconds since 1970 (UTC).
+    """
+
+    value: Maybe[str] = attrs.field(default=UNSET, repr=hide)
+    expires_at: Maybe[int] = UNSET
+
+
+# The three types of sessions
+
+
+@attrs.frozen(kw_only=True, repr=False)
 class RealtimeSession(Model):
-    """TODO."""
+    """
+    A conversation with a model that hears and speaks.
+
+    Attributes:
+        id: The server's id for the session.
+        object: Always ``realtime.session``.
+        expires_at: When the server ends it, in seconds since 1970 (UTC).
+        model: The model, or on Azure its deployment. It cannot be changed.
+        instructions: What the model is told before the conversation.
+        output_modalities: How it answers: ``["audio"]`` or ``["text"]``.
+        audio: The settings of audio in both directions.
+        include: What the server is to send beyond the usual.
+        tools: What the model may call.
+        tool_choice: Whether it may, or must, call one of them.
+        parallel_tool_calls: Whether one answer may hold several calls.
+        max_output_tokens: The most tokens of one answer, calls included.
+        reasoning: How a model that can reason does so.
+        prompt: Stored instructions, instead of *instructions*.
+        tracing: ``auto``, the labels of the trace, or None for no trace.
+        truncation: What is left out when the conversation outgrows the context.
+        temperature: How freely the model chooses its words. Preview dialect only.
+        client_secret: A key for browsers, in answers to requests for one only.
+    """
 
     type: ClassVar[str] = "realtime"
 
     id: Maybe[str] = UNSET
     object: Maybe[str] = UNSET
     expires_at: Maybe[int] = UNSET
-    model: Maybe[str] = UNSET
+    model: Maybe[RealtimeModel] = UNSET
     instructions: Maybe[str] = UNSET
-    output_modalities: Maybe[Sequence[str]] = UNSET
+    output_modalities: Maybe[Sequence[Modality]] = UNSET
     audio: Maybe[SessionAudio] = UNSET
-    include: Maybe[Sequence[str]] = UNSET
-    max_output_tokens: Maybe[Union[int, str]] = UNSET
-    parallel_tool_calls: Maybe[bool] = UNSET
-    prompt: Maybe[Prompt] = UNSET
-    reasoning: Maybe[Reasoning] = UNSET
-    tool_choice: Maybe[ToolChoice] = UNSET
+    include: Maybe[Sequence[IncludeField]] = UNSET
     tools: Maybe[Sequence[Tool]] = UNSET
-    tracing: Maybe[Union[str, Tracing]] = UNSET
-    truncation: Maybe[Union[str, RetentionRatio]] = UNSET
+    tool_choice: Maybe[ToolChoice] = UNSET
+    parallel_tool_calls: Maybe[bool] = UNSET
+    max_output_tokens: Maybe[MaxOutputTokens] = UNSET
+    reasoning: Maybe[Reasoning] = UNSET
+    prompt: Maybe[Prompt] = UNSET
+    tracing: Maybe[TracingMode | Tracing] = UNSET
+    truncation: Maybe[TruncationMode | RetentionRatio] = UNSET
     temperature: Maybe[float] = UNSET
+    client_secret: Maybe[ClientSecret] = UNSET
 
 
 @attrs.frozen(kw_only=True, repr=False)
 class TranscriptionSession(Model):
-    """TODO."""
+    """
+    A session that writes down what it hears.
+
+    Attributes:
+        id: The server's id for the session.
+        object: Always ``realtime.transcription_session``.
+        expires_at: When the server ends it, in seconds since 1970 (UTC).
+        audio: The settings of the input. There is no output.
+        include: What the server is to send beyond the usual.
+        output_modalities: Always ``["text"]``. Preview dialect only.
+        client_secret: A key for browsers, in answers to requests for one only.
+    """
 
     type: ClassVar[str] = "transcription"
 
@@ -195,19 +424,33 @@ class TranscriptionSession(Model):
     object: Maybe[str] = UNSET
     expires_at: Maybe[int] = UNSET
     audio: Maybe[SessionAudio] = UNSET
-    include: Maybe[Sequence[str]] = UNSET
+    include: Maybe[Sequence[IncludeField]] = UNSET
+    output_modalities: Maybe[Sequence[Modality]] = UNSET
+    client_secret: Maybe[ClientSecret] = UNSET
 
 
 @attrs.frozen(kw_only=True, repr=False)
 class TranslationAudioOutput(Model):
-    """TODO."""
+    """
+    How the translation is spoken.
+
+    Attributes:
+        language: The language to translate into, such as ``es``.
+    """
 
     language: Maybe[str] = UNSET
 
 
 @attrs.frozen(kw_only=True, repr=False)
 class TranslationAudio(Model):
-    """TODO."""
+    """
+    The audio settings of a translation. Both directions are PCM at 24000 Hz.
+
+    Attributes:
+        input: The speech that is translated. Its transcription can be turned on, and
+            its noise reduced; formats and turns do not apply.
+        output: The translation.
+    """
 
     input: Maybe[SessionAudioInput] = UNSET
     output: Maybe[TranslationAudioOutput] = UNSET
@@ -215,7 +458,15 @@ class TranslationAudio(Model):
 
 @attrs.frozen(kw_only=True, repr=False)
 class TranslationSession(Model):
-    """TODO."""
+    """
+    A session that translates speech while it is spoken.
+
+    Attributes:
+        id: The server's id for the session.
+        expires_at: When the server ends it, in seconds since 1970 (UTC).
+        model: The model that translates. It cannot be changed.
+        audio: The settings of both directions.
+    """
 
     type: ClassVar[str] = "translation"
 
@@ -225,6 +476,5 @@ class TranslationSession(Model):
     audio: Maybe[TranslationAudio] = UNSET
 
 
-Session = Union[
-    RealtimeSession, TranscriptionSession, TranslationSession, UnknownObject
-]
+Session = RealtimeSession | TranscriptionSession | TranslationSession | UnknownObject
+"""The configuration of a connection."""

@@ -1,6 +1,12 @@
-"""TODO."""
+"""
+The events of translation sessions, which are a world of their own.
 
-from __future__ import annotations
+Speech goes in and its translation comes out, steadily and without turns, items or
+responses. Both directions are PCM: 16 bits, little-endian, mono, 24000 Hz.
+
+`SessionUpdate`, `SessionCreated` and `SessionUpdated` occur here as well, with a
+`TranslationSession`, and so does `ErrorEvent`. The rest of the usual events does not.
+"""
 
 from collections.abc import Mapping
 from typing import ClassVar, Final
@@ -8,11 +14,36 @@ from typing import ClassVar, Final
 import attrs
 
 from ._model import UNSET, ClientEvent, Maybe, ServerEvent
+from .client_events import SessionUpdate
+from .server_events import ErrorEvent, SessionCreated, SessionUpdated
 
 
-@attrs.define(kw_only=True, repr=False)
+__all__ = [
+    "TRANSLATION_CLIENT_EVENTS",
+    "TRANSLATION_SERVER_EVENTS",
+    "SessionClose",
+    "SessionClosed",
+    "SessionInputAudioBufferAppend",
+    "SessionInputTranscriptDelta",
+    "SessionOutputAudioDelta",
+    "SessionOutputTranscriptDelta",
+]
+
+
+# What the client says
+
+
+@attrs.define(kw_only=True, repr=False)  # not frozen, see `ResponseOutputAudioDelta`
 class SessionInputAudioBufferAppend(ClientEvent):
-    """TODO."""
+    """
+    Add speech to translate. There is no answer.
+
+    The translator works in steps of 200 ms (9,600 bytes); other lengths are cut or
+    wait. Go on with silence while nobody speaks, so that the translation keeps time.
+
+    Attributes:
+        audio: Audio as PCM.
+    """
 
     type: ClassVar[str] = "session.input_audio_buffer.append"
 
@@ -21,21 +52,27 @@ class SessionInputAudioBufferAppend(ClientEvent):
 
 @attrs.frozen(kw_only=True, repr=False)
 class SessionClose(ClientEvent):
-    """TODO."""
+    """
+    End the session once everything is translated.
+
+    What is left of the translation comes first, then `SessionClosed`.
+    """
 
     type: ClassVar[str] = "session.close"
 
 
-@attrs.frozen(kw_only=True, repr=False)
-class SessionClosed(ServerEvent):
-    """TODO."""
-
-    type: ClassVar[str] = "session.closed"
+# What the server says
 
 
-@attrs.define(kw_only=True, repr=False)
+@attrs.define(kw_only=True, repr=False)  # not frozen, see `ResponseOutputAudioDelta`
 class SessionInputTranscriptDelta(ServerEvent):
-    """TODO."""
+    """
+    A piece of what was said, if the session transcribes its input.
+
+    Attributes:
+        delta: Text to append to what came before, without a space in between.
+        elapsed_ms: Where in the session it belongs, in milliseconds.
+    """
 
     type: ClassVar[str] = "session.input_transcript.delta"
 
@@ -43,22 +80,15 @@ class SessionInputTranscriptDelta(ServerEvent):
     elapsed_ms: Maybe[int] = UNSET
 
 
-@attrs.define(kw_only=True, repr=False)
-class SessionOutputAudioDelta(ServerEvent):
-    """TODO."""
-
-    type: ClassVar[str] = "session.output_audio.delta"
-
-    delta: bytes
-    channels: Maybe[int] = UNSET
-    elapsed_ms: Maybe[int] = UNSET
-    format: Maybe[str] = UNSET
-    sample_rate: Maybe[int] = UNSET
-
-
-@attrs.define(kw_only=True, repr=False)
+@attrs.define(kw_only=True, repr=False)  # not frozen, see `ResponseOutputAudioDelta`
 class SessionOutputTranscriptDelta(ServerEvent):
-    """TODO."""
+    """
+    A piece of the translation in words.
+
+    Attributes:
+        delta: Text to append to what came before, without a space in between.
+        elapsed_ms: Where in the session it belongs, in milliseconds.
+    """
 
     type: ClassVar[str] = "session.output_transcript.delta"
 
@@ -66,14 +96,51 @@ class SessionOutputTranscriptDelta(ServerEvent):
     elapsed_ms: Maybe[int] = UNSET
 
 
+@attrs.define(kw_only=True, repr=False)  # not frozen, see `ResponseOutputAudioDelta`
+class SessionOutputAudioDelta(ServerEvent):
+    """
+    A piece of the translation in sound. Pieces differ in length.
+
+    Attributes:
+        delta: Audio as PCM, decoded.
+        format: How it is encoded: ``pcm16``.
+        sample_rate: Samples per second in Hz: 24000.
+        channels: The number of channels: 1.
+        elapsed_ms: Where in the session it belongs, in milliseconds.
+    """
+
+    type: ClassVar[str] = "session.output_audio.delta"
+
+    delta: bytes
+    format: Maybe[str] = UNSET
+    sample_rate: Maybe[int] = UNSET
+    channels: Maybe[int] = UNSET
+    elapsed_ms: Maybe[int] = UNSET
+
+
+@attrs.frozen(kw_only=True, repr=False)
+class SessionClosed(ServerEvent):
+    """The answer to `SessionClose`: the session is over. The last event."""
+
+    type: ClassVar[str] = "session.closed"
+
+
 TRANSLATION_CLIENT_EVENTS: Final[Mapping[str, type[ClientEvent]]] = {
-    "session.input_audio_buffer.append": SessionInputAudioBufferAppend,
-    "session.close": SessionClose,
+    cls.type: cls
+    for cls in (SessionUpdate, SessionInputAudioBufferAppend, SessionClose)
 }
+"""The classes of the client's events, by their type on the wire."""
 
 TRANSLATION_SERVER_EVENTS: Final[Mapping[str, type[ServerEvent]]] = {
-    "session.closed": SessionClosed,
-    "session.input_transcript.delta": SessionInputTranscriptDelta,
-    "session.output_audio.delta": SessionOutputAudioDelta,
-    "session.output_transcript.delta": SessionOutputTranscriptDelta,
+    cls.type: cls
+    for cls in (
+        SessionCreated,
+        SessionUpdated,
+        SessionInputTranscriptDelta,
+        SessionOutputTranscriptDelta,
+        SessionOutputAudioDelta,
+        SessionClosed,
+        ErrorEvent,
+    )
 }
+"""The classes of the server's events, by their type on the wire."""

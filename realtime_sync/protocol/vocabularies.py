@@ -30,6 +30,7 @@ __all__ = [
     "ResponseReason",
     "ResponseStatus",
     "ToolChoiceMode",
+    "TracingMode",
     "TranscriptionDelay",
     "TranscriptionModel",
     "TruncationMode",
@@ -140,6 +141,9 @@ ResponseStatus = (
 
 ToolChoiceMode = Literal["none", "auto", "required"] | str
 """Whether the model must not, may or must call a tool."""
+
+TracingMode = Literal["auto"] | str
+"""Traces a session under labels that the service chooses."""
 
 TranscriptionDelay = Literal["minimal", "low", "medium", "high", "xhigh"] | str
 """How long live transcription waits before it commits itself: more is more exact."""
