@@ -251,7 +251,7 @@ class Message(Model):
         id: The item's id. You may choose it for an item that you create (at most 32
             characters); else the server does.
         object: Always ``realtime.item``.
-        status: How far it has come. It has no effect on the conversation.
+        status: How far it has come, for your information only.
     """
 
     type: ClassVar[str] = "message"
