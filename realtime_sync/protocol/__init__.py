@@ -5,11 +5,11 @@ All classes may be imported from here. They are grouped in modules by what they 
 
 - `client_events` and `server_events`: what the two sides say;
 - `translation_events`: the same in translation sessions;
-- `sessions`, `items`, `responses` and `tools`: what the events hold;
+- `sessions`, `session_audio`, `items`, `mcp_items`, `responses` and `tools`: what the
+  events hold;
 - `vocabularies`: the words for it, which are open lists.
 
 `codec` turns events into JSON and back, and `preview` translates an older dialect.
-Nothing here does any I/O.
 """
 
 from ._model import (
@@ -48,6 +48,13 @@ from .items import (
     InputText,
     Item,
     ItemReference,
+    Message,
+    OutputAudio,
+    OutputText,
+    PromptCacheBreakpoint,
+    Text,
+)
+from .mcp_items import (
     McpApprovalRequest,
     McpApprovalResponse,
     McpCall,
@@ -57,11 +64,6 @@ from .items import (
     McpListToolsTool,
     McpProtocolError,
     McpToolExecutionError,
-    Message,
-    OutputAudio,
-    OutputText,
-    PromptCacheBreakpoint,
-    Text,
 )
 from .responses import (
     CachedTokensDetails,
@@ -135,33 +137,35 @@ from .server_events import (
     TranscriptionSessionUpdated,
     UnknownEvent,
 )
-from .sessions import (
+from .session_audio import (
     AudioFormat,
     AudioPcm,
     AudioPcma,
     AudioPcmu,
     AudioTranscription,
-    ClientSecret,
     CustomVoice,
     NoiseReduction,
+    SemanticVad,
+    ServerVad,
+    SessionAudio,
+    SessionAudioInput,
+    SessionAudioOutput,
+    TurnDetection,
+)
+from .sessions import (
+    ClientSecret,
     Prompt,
     PromptVariable,
     RealtimeSession,
     Reasoning,
     RetentionRatio,
-    SemanticVad,
-    ServerVad,
     Session,
-    SessionAudio,
-    SessionAudioInput,
-    SessionAudioOutput,
     TokenLimits,
     Tracing,
     TranscriptionSession,
     TranslationAudio,
     TranslationAudioOutput,
     TranslationSession,
-    TurnDetection,
 )
 from .tools import (
     FunctionTool,

@@ -19,7 +19,8 @@ from cattrs.gen import make_dict_structure_fn, override
 from ._codec_base64 import from_base64
 from ._codec_unstructure import class_tag, wire_fields
 from ._model import UNSET, Model, UnknownObject, Unset
-from .sessions import AudioPcm, RealtimeSession, ServerVad
+from .session_audio import AudioPcm, ServerVad
+from .sessions import RealtimeSession
 from .tools import FunctionTool
 
 

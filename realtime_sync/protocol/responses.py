@@ -12,7 +12,8 @@ import attrs
 
 from ._model import UNSET, Maybe, Model, UnknownObject
 from .items import Item
-from .sessions import AudioFormat, CustomVoice, Prompt, Reasoning
+from .session_audio import AudioFormat, CustomVoice
+from .sessions import Prompt, Reasoning
 from .tools import Tool, ToolChoice
 from .vocabularies import (
     ConversationChoice,
