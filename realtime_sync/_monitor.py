@@ -9,6 +9,7 @@ callback on it waits, it has to read on by itself.
 
 from __future__ import annotations
 
+import math
 import os
 import threading
 from collections.abc import Callable
@@ -19,7 +20,7 @@ from ._deadline import Deadline
 __all__ = ["Monitor"]
 
 # On Windows a wait on a lock cannot be interrupted by Ctrl-C, so it wakes now and then.
-_SLICE = 0.2 if os.name == "nt" else None
+_SLICE = 0.2 if os.name == "nt" else math.inf
 
 
 class Monitor:
@@ -80,12 +81,22 @@ class Monitor:
         """
         if self.on_reader_thread():
             return self._read_until(predicate, Deadline(timeout))
+        deadline = Deadline(timeout)
         with self.lock:
-            if _SLICE is None or timeout is not None:
-                return condition.wait_for(predicate, timeout)
-            while not condition.wait_for(predicate, _SLICE):
-                pass
+            try:
+                while not predicate():
+                    condition.wait(_slice(deadline.remaining()))
+            except TimeoutError:
+                return False
             return True
+
+    def read_on(self, timeout: float) -> None:
+        """On the reader thread: absorb what arrives in the next seconds, if anything."""
+        assert self._read_on is not None
+        try:
+            self._read_on(timeout)
+        except TimeoutError:
+            return
 
     def _read_until(self, predicate: Callable[[], bool], deadline: Deadline) -> bool:
         assert self._read_on is not None
@@ -99,3 +110,9 @@ class Monitor:
                 self._read_on(deadline.remaining())
             except TimeoutError:
                 return False
+
+
+def _slice(left: float | None) -> float | None:
+    if left is None:
+        return None if _SLICE == math.inf else _SLICE
+    return min(left, _SLICE)

@@ -1,0 +1,111 @@
+"""
+The first half of the reader's step: from a message to an event that the state knows.
+
+An event meets, in this order, whatever registered a handler for its class (the
+conversation, then response streams, then commands that wait), and then the inboxes. So
+a callback, which comes after all of them, sees the current state. A class of events
+that nobody registered for costs one look-up.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+
+from ._dispatcher import Dispatcher
+from ._inbox import Inbox
+from ._logging import log_event
+from ._monitor import Monitor
+from .errors import ConnectionClosed, DecodeError
+from .protocol._model import ServerEvent
+from .protocol.codec import Dialect, decode_server_event
+
+
+__all__ = ["Absorber", "Handler"]
+
+logger = logging.getLogger("realtime_sync.events")
+
+# Returns whether the event was an answer that a waiting caller now has; callbacks need
+# not be told again then.
+Handler = Callable[..., "bool | None"]
+EndHandler = Callable[[Callable[[], ConnectionClosed]], None]
+
+
+class Absorber:
+    """
+    Decodes messages and hands the events to the state.
+
+    `absorb()` runs on the reader thread. Handlers are registered before that starts;
+    inboxes come and go from any thread.
+    """
+
+    def __init__(
+        self, monitor: Monitor, dispatcher: Dispatcher, dialect: Dialect
+    ) -> None:
+        self._monitor = monitor
+        self._dispatcher = dispatcher
+        self._dialect = dialect
+        self._handlers: dict[type[ServerEvent], tuple[Handler, ...]] = {}
+        self._end_handlers: tuple[EndHandler, ...] = ()
+        self._inboxes: tuple[Inbox, ...] = ()
+        self._ended: Callable[[], ConnectionClosed] | None = None
+
+    def register(
+        self,
+        handlers: Mapping[type[ServerEvent], Handler],
+        end: EndHandler | None = None,
+    ) -> None:
+        """Add handlers, behind those that are there, and one for the end."""
+        for event_type, handler in handlers.items():
+            self._handlers[event_type] = (
+                *self._handlers.get(event_type, ()),
+                handler,
+            )
+        if end is not None:
+            self._end_handlers += (end,)
+
+    def open_inbox(self, inbox: Inbox) -> None:
+        """Let *inbox* have every event from now on."""
+        with self._monitor.lock:
+            self._inboxes += (inbox,)
+            ended = self._ended
+        if ended is not None:
+            inbox.end(ended)
+
+    def close_inbox(self, inbox: Inbox) -> None:
+        """Let *inbox* have no more events."""
+        with self._monitor.lock:
+            self._inboxes = tuple(each for each in self._inboxes if each is not inbox)
+
+    def absorb(self, payload: bytes) -> ServerEvent | None:
+        """Return the event of a message if callbacks should be told of it."""
+        try:
+            event = decode_server_event(payload, self._dialect)
+        except DecodeError as exc:
+            self._dispatcher.report(exc)
+            return None
+        if logger.isEnabledFor(logging.DEBUG):
+            log_event(logger, "<", event)
+        answered = False
+        for handler in self._handlers.get(type(event), ()):
+            answered = self._handle(handler, event) or answered
+        for inbox in self._inboxes:
+            inbox.absorb(event)
+        return None if answered else event
+
+    def end(self, error: Callable[[], ConnectionClosed]) -> None:
+        """Tell everybody who waits that nothing more will come."""
+        with self._monitor.lock:
+            self._ended = error
+            inboxes = self._inboxes
+        for handler in self._end_handlers:
+            handler(error)
+        for inbox in inboxes:
+            inbox.end(error)
+
+    def _handle(self, handler: Handler, event: ServerEvent) -> bool:
+        try:
+            return handler(event) is True
+        except Exception as exc:  # a strange event must not end the connection
+            self._dispatcher.report(exc)
+            return False

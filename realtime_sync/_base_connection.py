@@ -1,0 +1,518 @@
+"""What every kind of connection can do: send, receive, call back, wait, close."""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import os
+import time
+import warnings
+import weakref
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Executor
+from types import TracebackType
+from typing import Any, TypeVar, overload
+
+from typing_extensions import Self
+
+from ._absorber import Absorber
+from ._acknowledgements import Acknowledgements
+from ._channel import Channel, Keepalive, State
+from ._dispatcher import Callback, Dispatcher, resolve_event_type
+from ._inbox import Backlog, Inbox
+from ._logging import log_event
+from ._monitor import Monitor
+from ._opening import Opened
+from ._send_queue import Lane, SendQueue
+from .errors import ConnectionClosedOK, SendQueueFull
+from .protocol._model import ClientEvent, ServerEvent
+from .protocol.codec import Dialect, encode
+from .protocol.server_events import (
+    ErrorEvent,
+    SessionCreated,
+    SessionUpdated,
+)
+from .protocol.sessions import Session
+from .transport import TEXT
+
+
+__all__ = ["DEFAULT_TIMEOUT", "BaseConnection"]
+
+logger = logging.getLogger("realtime_sync.events")
+
+E = TypeVar("E", bound=ServerEvent)
+C = TypeVar("C", bound=Callback)
+
+DEFAULT_TIMEOUT = 30.0
+"""Seconds that a command waits for its acknowledgement unless told otherwise."""
+
+_LANES: Mapping[str, Lane] = {
+    "input_audio_buffer.append": Lane.AUDIO,
+    "session.input_audio_buffer.append": Lane.AUDIO,
+    "input_audio_buffer.commit": Lane.COMMIT,
+    "session.close": Lane.COMMIT,
+    "input_audio_buffer.clear": Lane.CLEAR,
+    "response.cancel": Lane.OVERTAKE,
+    "conversation.item.truncate": Lane.OVERTAKE,
+    "output_audio_buffer.clear": Lane.OVERTAKE,
+}
+
+# Services close with 1009 on more than about 16 MiB; better to say so here.
+_MAX_MESSAGE_BYTES = 16 * 1024 * 1024
+
+_HARMLESS = frozenset({"response_cancel_not_active"})
+
+
+class BaseConnection:
+    """
+    A live connection with its reader and writer threads.
+
+    Every method may be called from any thread and from callbacks. Callbacks run on the
+    reader thread, one at a time; see `on()`.
+    """
+
+    def __init__(
+        self,
+        opened: Opened,
+        *,
+        dialect: Dialect,
+        keepalive: Keepalive,
+        close_timeout: float,
+        max_queue: int,
+        name: str,
+    ) -> None:
+        self._pid = os.getpid()
+        self._dialect: Dialect = dialect
+        self._opened = opened
+        self._monitor = Monitor()
+        self._dispatcher = Dispatcher()
+        self._queue = SendQueue(max_queue)
+        self._absorber = Absorber(self._monitor, self._dispatcher, dialect)
+        self._acknowledgements = Acknowledgements(self._monitor)
+        self._backlog = Backlog(self._monitor)
+        self._absorber.open_inbox(self._backlog)
+        self._session = _SessionState()
+        self._channel = Channel(
+            opened.transport,
+            monitor=self._monitor,
+            queue=self._queue,
+            absorb=self._absorber.absorb,
+            dispatcher=self._dispatcher,
+            ended=self._absorber.end,
+            recover=None,
+            keepalive=keepalive,
+            close_timeout=close_timeout,
+            name=name,
+            frames=opened.frames,
+        )
+        self._register_handlers()
+        self._absorber.absorb(opened.created)
+        # Last: from here on other threads use all of the above.
+        _open_channels.add(self._channel)
+        self._channel.start()
+
+    def _register_handlers(self) -> None:
+        """Register what absorbs events; subclasses put their own in front."""
+        self._absorber.register(
+            self._acknowledgements.handlers(), self._acknowledgements.end
+        )
+        self._absorber.register(self._session.handlers())
+        self._absorber.register({ErrorEvent: _ErrorNotice(self._channel)})
+
+    # What it is
+
+    @property
+    def session(self) -> Session:
+        """The session as the server last described it."""
+        return self._session.current
+
+    @property
+    def dialect(self) -> Dialect:
+        """The dialect that is spoken: "ga" or "preview"."""
+        return self._dialect
+
+    @property
+    def closed(self) -> bool:
+        """Whether the connection has ended, by either side."""
+        return self._channel.state is State.CLOSED
+
+    @property
+    def client_request_id(self) -> str:
+        """The id that the upgrade request carried, for the service's support."""
+        return self._opened.client_request_id
+
+    @property
+    def response_headers(self) -> Mapping[str, str]:
+        """The headers of the upgrade response, with names in lower case."""
+        return self._opened.headers
+
+    @property
+    def latency(self) -> float | None:
+        """Seconds from the last ping to its pong, or None before the first."""
+        return self._channel.latency
+
+    @property
+    def time_left(self) -> float | None:
+        """Seconds until the service ends the session, or None if it did not say."""
+        expires_at = getattr(self.session, "expires_at", None)
+        return expires_at - time.time() if expires_at else None
+
+    def __repr__(self) -> str:
+        session_id = getattr(self.session, "id", None) or "no id"
+        state = self._channel.state.name.lower()
+        return f"<{type(self).__name__} {session_id} {state} {self._dialect}>"
+
+    # Sending
+
+    def send(
+        self, event: ClientEvent | Mapping[str, Any], *, timeout: float | None = None
+    ) -> None:
+        """
+        Queue a client event, and do not wait for the server.
+
+        Args:
+            event: A client event, or a mapping in wire form.
+            timeout: Seconds to wait while the send queue is full; None for ever.
+
+        Raises:
+            SendQueueFull: The queue stayed full. Nothing was queued.
+            ConnectionClosed: The connection has ended.
+            TypeError, ValueError: It is no event, or one that cannot be encoded.
+        """
+        payload = encode(event, self._dialect)
+        if len(payload) > _MAX_MESSAGE_BYTES:
+            raise ValueError(
+                f"the event takes {len(payload)} bytes of JSON and services refuse more "
+                f"than {_MAX_MESSAGE_BYTES}; send audio in pieces and smaller images"
+            )
+        if logger.isEnabledFor(logging.DEBUG):
+            log_event(logger, ">", event)
+        kind = event["type"] if isinstance(event, Mapping) else event.type
+        self._put(payload, _LANES.get(kind, Lane.COMMAND), timeout)
+
+    def flush(self, timeout: float | None = None) -> None:
+        """
+        Wait until everything queued so far has been handed to the network.
+
+        Raises:
+            TimeoutError: It was not in *timeout* seconds.
+            ConnectionClosed: The connection has ended.
+        """
+        self._ensure_usable()
+        written = self._queue.flush_mark()
+        if not written.wait(timeout):
+            raise TimeoutError(f"the send queue was not written for {timeout:g} s")
+        if self.closed:
+            raise self._channel.error()
+
+    # Receiving
+
+    @overload
+    def on(
+        self, event_type: type[E], *, executor: Executor | None = None
+    ) -> Callable[[Callable[[E], object]], Callable[[E], object]]: ...
+    @overload
+    def on(
+        self, event_type: str, *, executor: Executor | None = None
+    ) -> Callable[[C], C]: ...
+    @overload
+    def on(
+        self,
+        event_type: type[E],
+        callback: Callable[[E], object],
+        *,
+        executor: Executor | None = None,
+    ) -> Callable[[E], object]: ...
+    @overload
+    def on(self, event_type: str, callback: C, *, executor: Executor | None = None) -> C: ...
+    def on(
+        self,
+        event_type: type[ServerEvent] | str,
+        callback: Callback | None = None,
+        *,
+        executor: Executor | None = None,
+    ) -> Any:
+        """
+        Call *callback* with every event of a class; a decorator without *callback*.
+
+        Callbacks run on the reader thread, one at a time, in the order in which they
+        were registered, and see the state that includes their event. A callback may
+        wait for the server, but while it does anything else no event is read. One that
+        raises is logged and reported to `on_error()`.
+
+        Args:
+            event_type: A class (`ServerEvent` for all events) or a wire type.
+            callback: Called with the event.
+            executor: Runs this callback instead, one event at a time and in order.
+        """
+        if callback is None:
+            return lambda function: self.on(event_type, function, executor=executor)
+        self._dispatcher.on(event_type, callback, executor=executor)
+        return callback
+
+    def once(
+        self, event_type: type[ServerEvent] | str, callback: Callback | None = None
+    ) -> Any:
+        """Call *callback* with the next event of a class only; see `on()`."""
+        if callback is None:
+            return lambda function: self.once(event_type, function)
+        self._dispatcher.on(event_type, callback, once=True)
+        return callback
+
+    def off(
+        self, event_type: type[ServerEvent] | str, callback: Callback | None = None
+    ) -> None:
+        """Remove *callback*, or all callbacks of that very *event_type*."""
+        self._dispatcher.off(event_type, callback)
+
+    def on_error(
+        self, callback: Callable[[Exception], object]
+    ) -> Callable[[Exception], object]:
+        """
+        Call *callback* with exceptions that have no caller to be raised in.
+
+        These are messages that cannot be decoded and exceptions of callbacks. All of
+        them are logged as well.
+        """
+        self._dispatcher.on_error(callback)
+        return callback
+
+    def recv(self, timeout: float | None = None) -> ServerEvent:
+        """
+        Return the next event, of any class.
+
+        The first events are kept from the start, for a script that begins to receive
+        after it has sent something; but a few hundred events after the start this
+        stops, unless there was a call by then.
+
+        Raises:
+            TimeoutError: None arrived in *timeout* seconds.
+            ConnectionClosed: The connection has ended and every event was returned.
+        """
+        self._ensure_usable()
+        return self._backlog.take(timeout)
+
+    def events(
+        self, *event_types: type[ServerEvent] | str, timeout: float | None = None
+    ) -> Iterator[ServerEvent]:
+        """
+        Return an iterator over the events from this call on, not from its first use.
+
+        It ends when the connection is closed as it should be.
+
+        Args:
+            event_types: Classes or wire types; none for all events.
+            timeout: Seconds to wait for each event.
+
+        Raises:
+            TimeoutError: None arrived in *timeout* seconds.
+            ConnectionClosedError: The connection broke.
+        """
+        return EventIterator(self, event_types, timeout)
+
+    def wait_for(
+        self,
+        event_type: type[E],
+        predicate: Callable[[E], bool] | None = None,
+        timeout: float | None = None,
+    ) -> E:
+        """
+        Return the next event of a class that arrives from now on.
+
+        Args:
+            event_type: A class of events.
+            predicate: A further condition. It runs on the reader thread.
+            timeout: Seconds to wait.
+
+        Raises:
+            TimeoutError: No such event arrived in *timeout* seconds.
+            ConnectionClosed: The connection has ended.
+        """
+        self._ensure_usable()
+        inbox = Inbox(self._monitor, (resolve_event_type(event_type),), predicate)  # type: ignore[arg-type]
+        self._absorber.open_inbox(inbox)
+        try:
+            return inbox.take(timeout)  # type: ignore[return-value]
+        finally:
+            self._absorber.close_inbox(inbox)
+
+    # The end
+
+    def wait_closed(self, timeout: float | None = None) -> bool:
+        """
+        Wait until the connection has ended; tell whether it has.
+
+        Raises:
+            RuntimeError: The caller is a callback, which keeps it from ending.
+        """
+        self._ensure_usable()
+        if self._monitor.on_reader_thread():
+            raise RuntimeError(
+                "wait_closed() in a callback would wait for itself; register the "
+                "callback with on(..., executor=pool), or call close()"
+            )
+        return self._channel.wait_closed(timeout)
+
+    def close(self, code: int = 1000, reason: str = "") -> None:
+        """
+        Close the connection; what commands were queued is sent first.
+
+        It takes the close timeout at most, can be called again and from any thread. In
+        a callback it only begins to close.
+
+        Args:
+            code: The close code for the server (RFC 6455, 7.4).
+            reason: The reason for the server, at most 123 bytes of UTF-8.
+        """
+        if len(reason.encode()) > 123:
+            raise ValueError("a close reason has at most 123 bytes of UTF-8")
+        if self._pid == os.getpid():
+            self._channel.close(code, reason)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        channel = getattr(self, "_channel", None)
+        if channel is None or self._pid != os.getpid():
+            return
+        if channel.state is not State.CLOSED:
+            warnings.warn(
+                f"{self!r} was never closed; use it in a with statement",
+                ResourceWarning,
+                stacklevel=2,
+                source=self,
+            )
+            channel.abort()
+
+    # Private
+
+    def _put(self, payload: bytes, lane: Lane, timeout: float | None) -> None:
+        self._ensure_usable()
+        if self._monitor.on_reader_thread():
+            self._put_and_read(payload, lane, timeout)
+        else:
+            self._queue.put((TEXT, payload), lane, timeout)
+
+    def _put_and_read(self, payload: bytes, lane: Lane, timeout: float | None) -> None:
+        """Queue on the reader thread, where blocking alone could block for ever."""
+        give_up = None if timeout is None else time.monotonic() + timeout
+        while True:
+            try:
+                # The server may not read before it is read from: take turns.
+                return self._queue.put((TEXT, payload), lane, 0.02)
+            except SendQueueFull:
+                if give_up is not None and time.monotonic() >= give_up:
+                    raise
+            self._monitor.read_on(0.02)
+
+    def _command(
+        self,
+        event: ClientEvent,
+        timeout: float | None,
+        fits: Callable[[Any], bool] = lambda event: True,
+    ) -> ServerEvent:
+        """Send a command and return the event that acknowledges it."""
+        assert event.event_id
+        started = time.monotonic()
+        pending = self._acknowledgements.expect(event.type, event.event_id, fits)
+        try:
+            self.send(event, timeout=timeout)
+        except BaseException:
+            self._acknowledgements.forget(pending)
+            raise
+        if timeout is not None:
+            timeout = max(0.0, timeout - (time.monotonic() - started))
+        return self._acknowledgements.wait(pending, timeout)
+
+    def _ensure_usable(self) -> None:
+        if self._pid != os.getpid():
+            raise RuntimeError(
+                "this connection belongs to the process that opened it; open another "
+                "one after a fork"
+            )
+
+
+class EventIterator(Iterator[ServerEvent]):
+    """The events of some classes, from its making on."""
+
+    def __init__(
+        self,
+        connection: BaseConnection,
+        event_types: tuple[type[ServerEvent] | str, ...],
+        timeout: float | None,
+    ) -> None:
+        connection._ensure_usable()
+        keys = [resolve_event_type(each) for each in event_types]
+        everything = ServerEvent in keys
+        self._inbox = Inbox(connection._monitor, () if everything else keys)
+        self._absorber = connection._absorber
+        self._timeout = timeout
+        self._absorber.open_inbox(self._inbox)
+
+    def __next__(self) -> ServerEvent:
+        try:
+            return self._inbox.take(self._timeout)
+        except ConnectionClosedOK:
+            raise StopIteration from None
+
+    def close(self) -> None:
+        """Stop keeping events for this iterator."""
+        self._absorber.close_inbox(self._inbox)
+
+    def __del__(self) -> None:
+        if hasattr(self, "_inbox"):
+            self.close()
+
+
+class _SessionState:
+    """The session as the server last described it."""
+
+    current: Session
+
+    def handlers(self) -> Mapping[type[ServerEvent], Callable[[Any], None]]:
+        return {SessionCreated: self._replace, SessionUpdated: self._replace}
+
+    def _replace(self, event: SessionCreated | SessionUpdated) -> None:
+        self.current = event.session
+
+
+class _ErrorNotice:
+    """Notes errors that announce the end, and quiets those that mean nothing."""
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel = weakref.ref(channel)
+
+    def __call__(self, event: ErrorEvent) -> None:
+        channel = self._channel()
+        if event.error.code == "session_expired" and channel is not None:
+            channel.note_expired()
+        level = logging.DEBUG if event.error.code in _HARMLESS else logging.WARNING
+        logger.log(level, "the server reports an error: %s", event.error)
+
+
+_open_channels: weakref.WeakSet[Channel] = weakref.WeakSet()
+
+
+@atexit.register
+def _close_all() -> None:
+    """Say goodbye on what is open when the interpreter ends; the threads are daemons."""
+    channels = list(_open_channels)
+    for channel in channels:
+        channel.begin_close(1001, "")
+    for channel in channels:
+        channel.close(1001, "")
+
+
+# A child must not say goodbye on the parent's connections.
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_open_channels.clear)
+

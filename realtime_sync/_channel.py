@@ -1,0 +1,534 @@
+"""
+The two threads of a connection, and its life from open to closed.
+
+Who owns what:
+
+- The *reader thread* owns every receive, the decoding, the state that events change,
+  the callbacks, and the way back after a loss. A step of it is *absorb* (decode, update
+  the state, wake waiters) and then *dispatch* (callbacks). A callback that waits for
+  the server calls `_read_on()` through the monitor: it absorbs, and leaves the
+  dispatching for later.
+- The *writer thread* owns every send, pings, pongs and the close frame included, the
+  keepalive, and the deadline of the closing handshake. While there is no transport it
+  is parked.
+- Whoever learns first that the connection is over calls `_end()`: the first cause is
+  kept, and everybody who waits gets an exception that tells it. The thread that leaves
+  last releases the transport.
+
+The monitor's lock guards `_state`, `_terminal`, `_transport`, `_opening`, `_parked` and
+`_left`. The other attributes belong to the thread that their section names.
+"""
+
+from __future__ import annotations
+
+import enum
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from time import monotonic
+
+import attrs
+
+from ._deadline import Deadline
+from ._dispatcher import Dispatcher
+from ._monitor import Monitor
+from ._send_queue import Lane, SendQueue
+from .errors import (
+    ConnectionClosed,
+    ConnectionClosedError,
+    ConnectionClosedOK,
+    RemoteProtocolError,
+    SessionExpired,
+)
+from .protocol._model import ServerEvent
+from .transport import CLOSE, PING, PONG, TEXT, Frame, Transport
+
+
+__all__ = ["Channel", "Keepalive", "State"]
+
+logger = logging.getLogger("realtime_sync.channel")
+
+Recover = Callable[[ConnectionClosed], "Transport | None"]
+_BROKEN = 1006  # RFC 6455, 7.4.1: no close frame arrived
+
+
+class State(enum.Enum):
+    """Where a connection is in its life."""
+
+    OPEN = enum.auto()  # commands are taken; the network may be lost and found again
+    CLOSING = enum.auto()  # one side has asked for the end
+    CLOSED = enum.auto()  # nothing more will arrive
+
+
+@attrs.frozen(kw_only=True)
+class Keepalive:
+    """
+    How a dead network is noticed: within the sum of both.
+
+    Attributes:
+        interval: Seconds between two pings, or None to send none.
+        timeout: Seconds in which something has to arrive after a ping, or None.
+    """
+
+    interval: float | None = 20.0
+    timeout: float | None = 20.0
+
+
+class Channel:
+    """
+    Moves messages over a transport that is already open.
+
+    Args:
+        transport: An open transport; the channel releases it in the end.
+        monitor: The lock of the connection's state.
+        queue: What the writer sends.
+        absorb: Decodes a message and updates the state; None when it is no event.
+        dispatcher: Calls the callbacks of an event.
+        ended: Is called once, on the thread that ended it, with a function that makes
+            the terminal exception.
+        recover: Is called on the reader thread after a loss; returns a transport that
+            is open again, or None to give up. None never tries.
+        keepalive: See `Keepalive`.
+        close_timeout: Seconds for the closing handshake.
+        name: Names the threads.
+        frames: What was received before the channel took over, in order.
+    """
+
+    def __init__(
+        self,
+        transport: Transport,
+        *,
+        monitor: Monitor,
+        queue: SendQueue,
+        absorb: Callable[[bytes], ServerEvent | None],
+        dispatcher: Dispatcher,
+        ended: Callable[[Callable[[], ConnectionClosed]], None],
+        recover: Recover | None,
+        keepalive: Keepalive,
+        close_timeout: float,
+        name: str,
+        frames: Sequence[Frame] = (),
+    ) -> None:
+        self._monitor = monitor
+        self._queue = queue
+        self._absorb = absorb
+        self._dispatcher = dispatcher
+        self._on_end = ended
+        self._recover = recover
+        self._keepalive = keepalive
+        self._close_timeout = close_timeout
+
+        self._changed = monitor.condition()
+        self._transport: Transport | None = transport
+        self._opening: Transport | None = None
+        self._state = State.OPEN
+        self._terminal: ConnectionClosed | None = None
+        self._parked = False
+        self._left = 0
+        self._close_deadline = Deadline(None)
+        self._farewell = False  # a close frame is the last thing to be written
+        self._session_expired = False
+
+        # Of the reader thread; the writer reads the times.
+        self._frames: deque[Frame] = deque(frames)
+        self._undispatched: deque[ServerEvent] = deque()
+        self._dispatching = False
+        self._listening_since = self._heard_at = monotonic()
+
+        # Of the writer thread.
+        self._pinged_at = self._heard_at
+        self._loss: ConnectionClosed | None = None
+        self.in_flight: Sequence[Frame] = ()
+        self.latency: float | None = None
+
+        # Daemons: a forgotten connection must not keep a script from ending.
+        self._reader = threading.Thread(
+            target=self._run_reader, name=f"{name} reader", daemon=True
+        )
+        self._writer = threading.Thread(
+            target=self._run_writer, name=f"{name} writer", daemon=True
+        )
+
+    # For the connection, from any thread
+
+    @property
+    def state(self) -> State:
+        """Where the connection is in its life."""
+        return self._state
+
+    def start(self) -> None:
+        """Start both threads. Nobody else uses the transport from now on."""
+        self._writer.start()
+        self._reader.start()
+
+    def on_own_thread(self) -> bool:
+        """Tell whether the caller is the reader or the writer."""
+        return threading.current_thread() in (self._reader, self._writer)
+
+    def note_expired(self) -> None:
+        """Remember that the server called the session expired; its close follows."""
+        self._session_expired = True
+
+    def error(self) -> ConnectionClosed:
+        """Return a new exception that says how the connection ended."""
+        end = self._terminal or _closed_by_client()
+        again = type(end)(end.code, end.reason, initiated_by=end.initiated_by)
+        again.__cause__ = end.__cause__
+        return again
+
+    def wait_closed(self, timeout: float | None) -> bool:
+        """Wait until the connection has ended; its threads may still be about to."""
+        return self._monitor.wait(self._changed, self._is_closed, timeout)
+
+    def close(self, code: int, reason: str) -> None:
+        """
+        Close the connection; return when it is closed and its threads have ended.
+
+        On one of its own threads this only begins to close. It takes about the close
+        timeout at most, and calling it again is harmless.
+        """
+        self.begin_close(code, reason)
+        if self.on_own_thread():
+            return
+        if not self.wait_closed(self._close_timeout):
+            self.abort()
+        self._join(Deadline(self._close_timeout))
+
+    def abort(self) -> None:
+        """End the connection at once, with no closing handshake."""
+        self._end(_closed_by_client())
+        self._abort_transport()
+
+    def opening(self, transport: Transport) -> None:
+        """
+        Announce the transport that is being opened after a loss, so that it is aborted
+        when the connection is closed meanwhile.
+
+        Raises:
+            ConnectionClosed: The connection was closed meanwhile.
+        """
+        with self._monitor.lock:
+            if self._state is not State.OPEN:
+                raise self.error()
+            self._opening = transport
+
+    def pause(self, seconds: float) -> bool:
+        """Wait for so long; tell at once when the connection is closed meanwhile."""
+        with self._monitor.lock:
+            return not self._changed.wait_for(self._is_not_open, seconds)
+
+    # The reader thread
+
+    def _run_reader(self) -> None:
+        self._monitor.bind_reader(self._read_on)
+        try:
+            self._read()
+        except ConnectionClosed:
+            pass  # `_end()` has told everybody
+        except BaseException as exc:  # a fault of this library: tell every waiter
+            logger.exception("the reader thread died")
+            self._end(_fault(exc))
+        finally:
+            self._monitor.unbind_reader()
+            self._see_writer_off()
+            self._leave()
+
+    def _read(self) -> None:
+        undispatched, dispatch = self._undispatched, self._dispatcher.dispatch
+        try:
+            while True:
+                event = self._step(None)
+                if event is None:
+                    continue
+                self._dispatching = True
+                dispatch(event)
+                while undispatched:
+                    dispatch(undispatched.popleft())
+                self._dispatching = False
+        finally:
+            while undispatched:  # what arrived before the end is still news
+                dispatch(undispatched.popleft())
+
+    def _step(self, timeout: float | None) -> ServerEvent | None:
+        """Absorb one message, through losses; return its event, if it is one."""
+        try:
+            if not self._frames:
+                self._receive(timeout)
+            opcode, payload = self._frames.popleft()
+            if opcode == TEXT:
+                return self._absorb(payload)
+            self._control(opcode, payload)
+        except ConnectionClosed as exc:
+            self._regain(exc)
+        return None
+
+    def _read_on(self, timeout: float | None) -> None:
+        """Absorb one message for a callback that waits; dispatch it when it returns."""
+        started = monotonic()
+        self._dispatching = False
+        try:
+            event = self._step(timeout)
+        finally:
+            self._dispatching = True
+            self._dispatcher.waited += monotonic() - started
+        if event is not None:
+            self._undispatched.append(event)
+
+    def _receive(self, timeout: float | None) -> None:
+        transport = self._transport
+        if transport is None or self._state is State.CLOSED:
+            raise self.error()
+        self._listening_since = monotonic()
+        try:
+            self._frames.extend(transport.receive(timeout))
+        except RemoteProtocolError as exc:
+            raise ConnectionClosedError(
+                exc.close_code, str(exc), initiated_by="client"
+            ) from exc
+        self._heard_at = monotonic()
+
+    def _control(self, opcode: int, payload: bytes) -> None:
+        if opcode == PING:
+            self._queue.put((PONG, payload), Lane.URGENT)
+        elif opcode == PONG:
+            self.latency = self._heard_at - self._pinged_at
+        elif opcode == CLOSE:
+            raise self._closed_by_frame(payload)
+        else:
+            logger.warning("ignored a binary message of %d bytes", len(payload))
+
+    def _closed_by_frame(self, payload: bytes) -> ConnectionClosed:
+        code = int.from_bytes(payload[:2], "big") if payload else 1005
+        reason = payload[2:].decode("utf-8", "replace")
+        if self._state is not State.OPEN:
+            return ConnectionClosedOK(code, reason, initiated_by="client")
+        if self._session_expired or (code == 1001 and "duration" in reason):
+            return SessionExpired(code, reason, initiated_by="server")
+        kind = ConnectionClosedOK if code == 1000 else ConnectionClosedError
+        return kind(code, reason, initiated_by="server")
+
+    def _regain(self, cause: ConnectionClosed) -> None:
+        """
+        Go on with another transport after a loss, or end.
+
+        Raises:
+            ConnectionClosed: The connection has ended.
+        """
+        cause, self._loss = self._loss or cause, None
+        if self._state is not State.OPEN or not self._replace_transport(cause):
+            self._end(cause)
+            raise self.error()
+
+    def _replace_transport(self, cause: ConnectionClosed) -> bool:
+        if self._recover is None or isinstance(cause.__cause__, RemoteProtocolError):
+            return False
+        self._part_from_transport()
+        transport = self._recover(cause)
+        if transport is None:
+            return False
+        self._frames.clear()
+        self._heard_at = self._pinged_at = monotonic()
+        with self._monitor.lock:
+            self._transport, self._opening = transport, None
+            self._changed.notify_all()
+        return True
+
+    def _part_from_transport(self) -> None:
+        """Release the lost transport as soon as the writer has left it."""
+        with self._monitor.lock:
+            transport, self._transport = self._transport, None
+        assert transport is not None
+        transport.abort()
+        self._queue.wake()
+        with self._monitor.lock:
+            self._changed.wait_for(lambda: self._parked or self._left > 0)
+        transport.release()
+
+    def _see_writer_off(self) -> None:
+        if self._farewell:
+            with self._monitor.lock:
+                self._changed.wait_for(lambda: self._left > 0, self._close_timeout)
+        self._abort_transport()
+
+    # The writer thread
+
+    def _run_writer(self) -> None:
+        try:
+            while (transport := self._await_transport()) is not None:
+                try:
+                    self._write(transport)
+                    break
+                except (ConnectionClosed, TimeoutError) as exc:
+                    self._lose(transport, exc)
+            self._await_close()
+        except BaseException as exc:  # a fault of this library: tell every waiter
+            logger.exception("the writer thread died")
+            self._end(_fault(exc))
+            self._abort_transport()
+        finally:
+            self._leave()
+
+    def _await_transport(self) -> Transport | None:
+        """Return the transport; wait, parked, while there is none; None at the end."""
+        with self._monitor.lock:
+            self._parked = True
+            self._changed.notify_all()
+            self._changed.wait_for(
+                lambda: self._transport is not None or self._is_closed()
+            )
+            self._parked = False
+            return self._transport if self._state is not State.CLOSED else None
+
+    def _write(self, transport: Transport) -> None:
+        """Write what is queued until the queue is closed and empty."""
+        while True:
+            frames = self._queue.take(self._until_keepalive())
+            if transport is not self._transport:
+                self.in_flight = frames or ()
+                raise _broken("the connection was lost")
+            if frames is None:
+                return
+            if frames:
+                self.in_flight = frames
+                transport.send(frames, self._send_timeout())
+                self.in_flight = ()
+            self._keep_alive(transport)
+
+    def _send_timeout(self) -> float | None:
+        if self._state is not State.OPEN:
+            return self._close_timeout
+        interval, timeout = self._keepalive.interval, self._keepalive.timeout
+        if interval is None or timeout is None:
+            return None
+        return interval + timeout
+
+    def _until_keepalive(self) -> float | None:
+        interval, timeout = self._keepalive.interval, self._keepalive.timeout
+        if interval is None:
+            return None
+        unanswered = self._heard_at < self._pinged_at
+        wait = timeout if unanswered and timeout is not None else interval
+        return max(0.0, self._pinged_at + wait - monotonic())
+
+    def _keep_alive(self, transport: Transport) -> None:
+        """Ping when it is time; notice that nothing came back."""
+        interval, timeout = self._keepalive.interval, self._keepalive.timeout
+        now = monotonic()
+        if interval is None or self._state is not State.OPEN:
+            return
+        if self._heard_at < self._pinged_at and timeout is not None:
+            if now < self._pinged_at + timeout:
+                return
+            # A reader that is busy with a callback cannot hear: that is no silence.
+            if not self._dispatching and now >= self._listening_since + timeout:
+                raise _broken(f"nothing arrived for {timeout:g} s after a ping")
+        if now >= self._pinged_at + interval:
+            self._pinged_at = now
+            transport.send([(PING, b"realtime")], self._send_timeout())
+
+    def _lose(self, transport: Transport, exc: Exception) -> None:
+        """Tell the reader, which owns the way back, that the transport is lost."""
+        cause = exc if isinstance(exc, ConnectionClosed) else _broken(str(exc))
+        cause.__cause__ = cause.__cause__ or (exc if exc is not cause else None)
+        if self._recover is None or self._state is not State.OPEN:
+            self._end(cause)
+        else:
+            self._loss = self._loss or cause
+        transport.abort()
+        with self._monitor.lock:
+            # The reader takes the transport away, or ends the connection.
+            self._parked = True
+            self._changed.notify_all()
+            self._changed.wait_for(
+                lambda: self._transport is not transport or self._is_closed()
+            )
+
+    def _await_close(self) -> None:
+        """Give the server the rest of the close timeout to answer the close frame."""
+        with self._monitor.lock:
+            deadline = self._close_deadline
+            left = 0.0 if deadline.expired() else deadline.remaining()
+            closed = self._changed.wait_for(self._is_closed, left)
+        if not closed:
+            self.abort()
+
+    # Any thread
+
+    def begin_close(self, code: int, reason: str) -> None:
+        """Begin the closing handshake, unless the end has begun."""
+        with self._monitor.lock:
+            if self._state is not State.OPEN:
+                return
+            self._state = State.CLOSING
+            self._close_deadline = Deadline(self._close_timeout, "closing")
+            nothing_to_close = self._transport is None
+            self._changed.notify_all()
+        if nothing_to_close:
+            self.abort()
+        else:
+            self._say_farewell(code, reason, drop=False)
+
+    def _end(self, cause: ConnectionClosed) -> None:
+        """Record the end and wake everybody; only the first call counts."""
+        with self._monitor.lock:
+            if self._state is State.CLOSED:
+                return
+            if self._state is State.CLOSING and cause.code == _BROKEN:
+                cause = _closed_by_client()  # the server hung up without an answer
+            answer = self._state is State.OPEN and cause.code != _BROKEN
+            self._state = State.CLOSED
+            self._terminal = cause
+            self._close_deadline = Deadline(0.0)
+            self._changed.notify_all()
+        if answer and self._transport is not None:
+            self._say_farewell(cause.code, "", drop=True)
+        else:
+            self._queue.close(self.error)
+        self._on_end(self.error)
+
+    def _say_farewell(self, code: int, reason: str, *, drop: bool) -> None:
+        payload = b"" if code == 1005 else code.to_bytes(2, "big") + reason.encode()
+        self._farewell = True
+        self._queue.finish((CLOSE, payload), self.error, drop=drop)
+
+    def _abort_transport(self) -> None:
+        for transport in (self._transport, self._opening):
+            if transport is not None:
+                transport.abort()
+
+    def _leave(self) -> None:
+        with self._monitor.lock:
+            self._left += 1
+            last = self._left == 2
+            self._changed.notify_all()
+        if last and self._transport is not None:
+            self._transport.abort()
+            self._transport.release()
+
+    def _join(self, deadline: Deadline) -> None:
+        for thread in (self._reader, self._writer):
+            if thread.ident is not None and not deadline.expired():
+                thread.join(deadline.remaining())
+        if self._reader.is_alive():
+            logger.warning("a callback still holds the thread %s", self._reader.name)
+
+    def _is_closed(self) -> bool:
+        return self._state is State.CLOSED
+
+    def _is_not_open(self) -> bool:
+        return self._state is not State.OPEN
+
+
+def _closed_by_client() -> ConnectionClosedOK:
+    return ConnectionClosedOK(1000, "", initiated_by="client")
+
+
+def _broken(reason: str) -> ConnectionClosedError:
+    return ConnectionClosedError(_BROKEN, reason, initiated_by="network")
+
+
+def _fault(exc: BaseException) -> ConnectionClosedError:
+    error = _broken(f"a thread of the connection died: {exc!r}")
+    error.__cause__ = exc
+    return error

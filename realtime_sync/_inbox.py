@@ -1,0 +1,121 @@
+"""Events that wait for a thread which asks for them: `recv()`, `events()`, `wait_for()`."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Collection
+
+from ._dispatcher import matches
+from ._monitor import Monitor
+from .protocol._model import ServerEvent
+
+
+__all__ = ["Backlog", "Inbox"]
+
+EventFilter = Callable[[ServerEvent], bool]
+
+
+class Inbox:
+    """
+    The events that arrived for one reader and that it has yet to take.
+
+    Args:
+        monitor: The connection's.
+        keys: Types of events as `resolve_event_type()` returns them; none for all.
+        accept: A further condition, called on the reader thread.
+        limit: How many events may wait. Beyond it the oldest are dropped, and `take()`
+            says so.
+    """
+
+    def __init__(
+        self,
+        monitor: Monitor,
+        keys: Collection[type[ServerEvent] | str] = (),
+        accept: EventFilter | None = None,
+        limit: int = 16_384,
+    ) -> None:
+        self._monitor = monitor
+        self._arrived = monitor.condition()
+        self._keys = keys
+        self._accept = accept
+        self._events: deque[ServerEvent] = deque()
+        self._limit = limit
+        self._dropped = 0
+        self._end: Callable[[], BaseException] | None = None
+
+    def absorb(self, event: ServerEvent) -> None:
+        """Keep *event* if it is asked for. Runs on the reader thread."""
+        if self._keys and not any(matches(event, key) for key in self._keys):
+            return
+        if self._accept is not None and not self._accept(event):
+            return
+        with self._monitor.lock:
+            if len(self._events) >= self._limit:
+                self._events.popleft()
+                self._dropped += 1
+            self._events.append(event)
+            self._arrived.notify()
+
+    def end(self, error: Callable[[], BaseException]) -> None:
+        """Let readers have what arrived, and then the exception that *error* makes."""
+        with self._monitor.lock:
+            self._end = error
+            self._arrived.notify_all()
+
+    def take(self, timeout: float | None) -> ServerEvent:
+        """
+        Return the next event; block until there is one.
+
+        Raises:
+            TimeoutError: There was none for *timeout* seconds.
+            RuntimeError: So many events waited here that some were dropped.
+            ConnectionClosed: The connection ended, and no event is left.
+        """
+        if not self._monitor.wait(self._arrived, self._ready, timeout):
+            raise TimeoutError(f"no such event arrived for {timeout:g} s")
+        with self._monitor.lock:
+            if self._dropped:
+                dropped, self._dropped = self._dropped, 0
+                raise RuntimeError(
+                    f"{dropped} events were dropped because nobody took them; take "
+                    "events faster, ask for fewer types, or use callbacks"
+                )
+            if self._events:
+                return self._events.popleft()
+        if self._end is not None:
+            raise self._end()
+        return self.take(timeout)  # another thread was faster
+
+    def _ready(self) -> bool:
+        return bool(self._events) or self._end is not None
+
+
+class Backlog(Inbox):
+    """
+    What `recv()` reads: the events since the connection opened.
+
+    Nobody may ever call `recv()`. So until somebody does, only the first events are
+    kept, and when those become too many they are let go and nothing more is kept; the
+    first call of `recv()` then begins with the events that arrive after it.
+    """
+
+    _START = 256  # events, far more than a script leaves before it first reads
+
+    def __init__(self, monitor: Monitor) -> None:
+        super().__init__(monitor)
+        self._used = False
+        self.idle = False
+
+    def absorb(self, event: ServerEvent) -> None:
+        if self.idle:
+            return
+        super().absorb(event)
+        if not self._used and len(self._events) >= self._START:
+            with self._monitor.lock:
+                self._events.clear()
+                self.idle = True
+
+    def take(self, timeout: float | None) -> ServerEvent:
+        self._used = True
+        self.idle = False
+        return super().take(timeout)
