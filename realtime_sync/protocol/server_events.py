@@ -580,7 +580,7 @@ class ResponseDone(ServerEvent):
     """
     A response has ended: completed, cancelled, incomplete or failed.
 
-    It comes once for each `ResponseCreated`, whatever happened, and nothing of the
+    It comes once for each `ResponseCreated`, whatever happened, and no output of the
     response comes after it.
 
     Attributes:
@@ -672,7 +672,7 @@ class ResponseContentPartDone(ServerEvent):
     part: ContentPart
 
 
-@attrs.define(kw_only=True, repr=False)
+@attrs.define(kw_only=True, repr=False)  # not frozen, see `ResponseOutputAudioDelta`
 class ResponseOutputTextDelta(ServerEvent):
     """
     A piece of the text that the model is writing.
@@ -716,7 +716,7 @@ class ResponseOutputTextDone(ServerEvent):
     text: str
 
 
-@attrs.define(kw_only=True, repr=False)
+@attrs.define(kw_only=True, repr=False)  # not frozen, see `ResponseOutputAudioDelta`
 class ResponseOutputAudioTranscriptDelta(ServerEvent):
     """
     A piece of the words that the model is speaking.
