@@ -17,7 +17,7 @@ from cattrs.errors import IterableValidationNote
 from cattrs.gen import make_dict_structure_fn, override
 
 from ._codec_base64 import from_base64
-from ._codec_unstructure import class_tag, wire_fields
+from ._codec_unstructure import Word, class_tag, wire_fields
 from ._model import UNSET, Model, UnknownObject, Unset
 from .session_audio import AudioPcm, ServerVad
 from .sessions import RealtimeSession
@@ -124,8 +124,8 @@ def _value_hook(annotation: Any, converter: Converter) -> Hook:
     models = [member for member in members if _is_model(member)]
     if models:
         changed[dict] = _object_hook(models, converter)
-    if AudioPcm in models:  # transcription sessions may name it as the preview does
-        kept.add(str)
+    if AudioPcm in models:  # some services name it in one word, as the preview does
+        changed[str] = _named_object
     expected = _expected(kept, changed)
 
     def structure_value(value: Any, _: object = annotation) -> Any:
@@ -182,6 +182,10 @@ def _object_hook(classes: Sequence[type[Model]], converter: Converter) -> Hook:
 def _unknown_object(value: _Json) -> UnknownObject:
     check_depth(value)
     return UnknownObject(payload=value)
+
+
+def _named_object(word: str) -> UnknownObject:
+    return UnknownObject(payload=Word({"type": word}))
 
 
 def _list_hook(annotation: Any, converter: Converter) -> Hook:

@@ -20,11 +20,15 @@ from .client_events import UnknownClientEvent
 from .server_events import UnknownEvent
 
 
-__all__ = ["class_tag", "to_wire", "wire_fields"]
+__all__ = ["Word", "class_tag", "to_wire", "wire_fields"]
 
 _AS_THEY_ARE: Final = frozenset({str, int, bool, type(None)})
 _fields: Final[dict[type, tuple[str, ...]]] = {}
 _Payload = (UnknownObject, UnknownEvent, UnknownClientEvent)
+
+
+class Word(dict[str, Any]):
+    """The payload of an `UnknownObject` that was a mere string on the wire."""
 
 
 def class_tag(cls: type) -> str:
@@ -64,8 +68,10 @@ def to_wire(value: Any) -> Any:
     return _from_scalar(value)
 
 
-def _from_model(model: Model) -> dict[str, Any]:
+def _from_model(model: Model) -> Any:
     if isinstance(model, _Payload):
+        if type(model.payload) is Word:
+            return model.payload["type"]
         wire = _from_mapping(model.payload)
         names: tuple[str, ...] = wire_fields(type(model))[:-1]  # all but the payload
     else:

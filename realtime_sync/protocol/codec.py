@@ -175,16 +175,20 @@ def encode(event: Model | Mapping[str, Any], dialect: Dialect = "ga") -> bytes:
 
     """
     _check_dialect(dialect)
+    if type(event) is InputAudioBufferAppend and _fits_template(event):
+        return encode_append(event.audio, event.event_id or None)
+    wire = unstructure(event)
+    if dialect == "preview":
+        wire = spell_preview(event, wire)
+    if "type" in wire:
+        wire = {"type": wire["type"], **wire}
+    return _dump(wire)
+
+
+def _dump(value: object) -> bytes:
     try:
-        if type(event) is InputAudioBufferAppend and _fits_template(event):
-            return encode_append(event.audio, event.event_id or None)
-        wire = unstructure(event)
-        if dialect == "preview":
-            wire = spell_preview(event, wire)
-        if "type" in wire:
-            wire = {"type": wire["type"], **wire}
-        return orjson.dumps(wire)
-    except (orjson.JSONEncodeError, RecursionError) as exc:
+        return orjson.dumps(value)
+    except orjson.JSONEncodeError as exc:
         raise ValueError(f"the event cannot be written as JSON: {exc}") from exc
 
 
@@ -206,7 +210,7 @@ def encode_append(
     # The name is written once and for all, and base64 needs no escapes.
     if event_id is None:
         return b"".join((_APPEND_START, to_base64_bytes(audio), _APPEND_END))
-    name = orjson.dumps(event_id)
+    name = _dump(event_id)
     return b"".join(
         (_APPEND_NAMED, name, _APPEND_AUDIO, to_base64_bytes(audio), _APPEND_END)
     )
@@ -260,12 +264,14 @@ def structure(payload: Mapping[str, Any], cls: Any) -> Any:
     Raises:
         DecodeError: If the mapping breaks the form that the class has.
         TypeError: If there is a value in it that JSON has no form for.
+        ValueError: If there is a number in it that is not finite, or nesting without
+            end.
 
     """
     if cls is ClientEvent or cls is ServerEvent:
         decode = decode_client_event if cls is ClientEvent else decode_server_event
         return decode(encode(payload))
-    wire = to_wire(payload)
+    wire = unstructure(payload)
     try:
         return FAST.structure(wire, cls)
     except Exception:  # found again, with its path
@@ -287,10 +293,14 @@ def unstructure(model: Model | Mapping[str, Any]) -> dict[str, Any]:
 
     Raises:
         TypeError: If there is a value in it that JSON has no form for.
-        ValueError: If there is a number in it that is not finite.
+        ValueError: If there is a number in it that is not finite, or nesting without
+            end.
 
     """
     if not isinstance(model, (Model, Mapping)):
         raise TypeError(f"expected a model or a mapping, not {type(model).__name__}")
-    wire: dict[str, Any] = to_wire(model)
+    try:
+        wire: dict[str, Any] = to_wire(model)
+    except RecursionError as exc:
+        raise ValueError("the object is nested too deeply for JSON") from exc
     return wire

@@ -28,6 +28,7 @@ item that a client creates, and objects that are empty.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
@@ -299,28 +300,20 @@ def _session_to_preview(session: Any) -> Any:
     return flat
 
 
-def _response_to_ga(response: Any) -> Any:
-    return _object_to_ga(response, _RESPONSE)
-
-
-def _response_to_preview(response: Any) -> Any:
-    return _object_to_preview(response, _RESPONSE)
-
-
-def _params_to_ga(params: Any) -> Any:
-    return _object_to_ga(params, _RESPONSE_PARAMS)
-
-
-def _params_to_preview(params: Any) -> Any:
-    return _object_to_preview(params, _RESPONSE_PARAMS)
+_response_to_ga = partial(_object_to_ga, fields=_RESPONSE)
+_response_to_preview = partial(_object_to_preview, fields=_RESPONSE)
+_params_to_ga = partial(_object_to_ga, fields=_RESPONSE_PARAMS)
+_params_to_preview = partial(_object_to_preview, fields=_RESPONSE_PARAMS)
 
 
 # Events: by the name on the wire they come from, the field that holds an object to
 # translate, and how
 
 _BODIES_TO_GA: Final[Mapping[str, tuple[str, _Translate]]] = {
+    "conversation.item.added": ("item", _item_to_ga),
     "conversation.item.create": ("item", _item_to_ga),
     "conversation.item.created": ("item", _item_to_ga),
+    "conversation.item.done": ("item", _item_to_ga),
     "conversation.item.retrieved": ("item", _item_to_ga),
     "response.create": ("response", _params_to_ga),
     "response.created": ("response", _response_to_ga),
