@@ -13,8 +13,6 @@ from concurrent.futures import Executor
 from types import TracebackType
 from typing import Any, TypeVar, overload
 
-from typing_extensions import Self
-
 from ._absorber import Absorber
 from ._acknowledgements import Acknowledgements
 from ._channel import Channel, Keepalive, State
@@ -42,6 +40,7 @@ logger = logging.getLogger("realtime_sync.events")
 
 E = TypeVar("E", bound=ServerEvent)
 C = TypeVar("C", bound=Callback)
+B = TypeVar("B", bound="BaseConnection")
 
 DEFAULT_TIMEOUT = 30.0
 """Seconds that a command waits for its acknowledgement unless told otherwise."""
@@ -92,6 +91,7 @@ class BaseConnection:
         self._backlog = Backlog(self._monitor)
         self._absorber.open_inbox(self._backlog)
         self._session = _SessionState()
+        self._client: object = None
         self._channel = Channel(
             opened.transport,
             monitor=self._monitor,
@@ -369,7 +369,7 @@ class BaseConnection:
         if self._pid == os.getpid():
             self._channel.close(code, reason)
 
-    def __enter__(self) -> Self:
+    def __enter__(self: B) -> B:
         return self
 
     def __exit__(

@@ -66,7 +66,7 @@ class Opening:
     """
 
     endpoint: Endpoint
-    credential: Credential = attrs.field(repr=False)
+    credential: Credential | None = attrs.field(repr=False)
     scope: str | None
     headers: Mapping[str, str] = attrs.field(repr=False)
     user_agent: str | None

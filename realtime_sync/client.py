@@ -1,0 +1,257 @@
+"""`RealtimeClient`: the settings of an application, and the way to a connection."""
+
+from __future__ import annotations
+
+import itertools
+import ssl
+import weakref
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+import attrs
+
+from ._base_connection import BaseConnection
+from ._channel import Keepalive
+from ._environment import settings_from_environment
+from ._logging import configure_logging
+from ._opening import Opening
+from .connection import (
+    RealtimeConnection,
+    TranscriptionConnection,
+    TranslationConnection,
+)
+from .credentials import Credential, check_credential
+from .endpoints import Endpoint, resolve_endpoint
+from .protocol.sessions import RealtimeSession, TranscriptionSession, TranslationSession
+from .transport import Transport, WebSocketTransport
+
+
+__all__ = ["RealtimeClient"]
+
+C = TypeVar("C", bound=BaseConnection)
+
+_NO_HEADERS: Mapping[str, str] = {}
+_numbers = itertools.count(1)  # name the threads of connections
+
+
+@attrs.frozen
+class RealtimeClient:
+    """
+    Immutable settings for connections. Thread-safe; one for an application is enough.
+
+    Making it opens nothing. Times are in seconds; None switches a limit off.
+
+    Args:
+        endpoint: ``https://my-resource.openai.azure.com``, ``https://api.openai.com``,
+            or a ``ws://`` or ``wss://`` URL. What people paste is accepted.
+        credential: A key as `str` or `AzureKeyCredential`, any `TokenCredential` of
+            azure-identity, or a callable that returns a token. It is asked anew for
+            each connection.
+        model: The model; on Azure the name of the deployment.
+        api_version: Only for Azure's preview, such as ``2025-04-01-preview``.
+        session: What every connection sets up its session with.
+        scope: The Entra scope of the token, instead of the one that fits the host.
+        headers: Further headers of the upgrade request.
+        user_agent: Goes before this library's own in ``User-Agent``.
+        proxy: A proxy URL, instead of what the environment says.
+        ssl_context: For TLS, instead of the default with the system's authorities.
+        open_timeout: For DNS, TCP, proxy, TLS, upgrade and ``session.created`` together.
+        close_timeout: For the closing handshake.
+        ping_interval: Between two pings.
+        ping_timeout: For anything to arrive after a ping.
+        max_queue: Bytes that may wait to be sent before callers block.
+        max_message_bytes: Bytes of a received message that are too much.
+        make_transport: Makes the transport of each connection; for tests.
+
+    Raises:
+        ValueError: The endpoint and the other settings do not go together.
+        TypeError: The credential is of no known kind.
+    """
+
+    endpoint: str
+    credential: Credential | None = attrs.field(default=None, repr=False)
+    model: str | None = attrs.field(default=None, kw_only=True)
+    api_version: str | None = attrs.field(default=None, kw_only=True)
+    session: RealtimeSession | Mapping[str, Any] | None = attrs.field(
+        default=None, kw_only=True
+    )
+    scope: str | None = attrs.field(default=None, kw_only=True)
+    headers: Mapping[str, str] = attrs.field(
+        default=_NO_HEADERS, kw_only=True, repr=False
+    )
+    user_agent: str | None = attrs.field(default=None, kw_only=True)
+    proxy: str | None = attrs.field(default=None, kw_only=True, repr=False)
+    ssl_context: ssl.SSLContext | None = attrs.field(default=None, kw_only=True)
+    open_timeout: float | None = attrs.field(default=20.0, kw_only=True)
+    close_timeout: float = attrs.field(default=5.0, kw_only=True)
+    ping_interval: float | None = attrs.field(default=20.0, kw_only=True)
+    ping_timeout: float | None = attrs.field(default=20.0, kw_only=True)
+    max_queue: int = attrs.field(default=1024 * 1024, kw_only=True)
+    max_message_bytes: int = attrs.field(default=16 * 1024 * 1024, kw_only=True)
+    make_transport: Callable[[], Transport] = attrs.field(
+        default=WebSocketTransport, kw_only=True, repr=False
+    )
+
+    def __attrs_post_init__(self) -> None:
+        configure_logging()
+        endpoint = self._resolve(model=self.model or "any")
+        if self.credential is not None or not endpoint.is_loopback:
+            check_credential(self.credential, endpoint, scope=self.scope)
+
+    @classmethod
+    def from_environment(
+        cls,
+        endpoint: str | None = None,
+        credential: Credential | None = None,
+        *,
+        model: str | None = None,
+        api_version: str | None = None,
+        **settings: Any,
+    ) -> RealtimeClient:
+        """
+        Return a client with what the environment says where arguments are silent.
+
+        It reads ``AZURE_OPENAI_ENDPOINT``, ``AZURE_OPENAI_API_KEY``,
+        ``AZURE_OPENAI_DEPLOYMENT``, ``OPENAI_API_VERSION`` and ``OPENAI_API_KEY``. With
+        an Azure endpoint and no key it signs in with ``DefaultAzureCredential``.
+
+        Args:
+            endpoint: See `RealtimeClient`.
+            credential: See `RealtimeClient`.
+            model: See `RealtimeClient`.
+            api_version: See `RealtimeClient`.
+            settings: The other arguments of `RealtimeClient`.
+
+        Raises:
+            ValueError: Something is missing, or contradicts something else.
+        """
+        found = settings_from_environment(
+            endpoint, credential, model=model, api_version=api_version
+        )
+        return cls(
+            found.endpoint,
+            found.credential,
+            model=found.model,
+            api_version=found.api_version,
+            **settings,
+        )
+
+    @classmethod
+    def emulated(cls, **settings: Any) -> RealtimeClient:
+        """
+        Return a client of an emulator that runs in this process, with no account.
+
+        The emulator ends with the client. It needs the extra ``emulator``; with the
+        extra ``speech`` it hears and speaks.
+
+        Args:
+            settings: The keyword arguments of `RealtimeClient`.
+        """
+        from .emulator import RealtimeEmulator
+
+        emulator = RealtimeEmulator()
+        emulator.start()
+        settings.setdefault("model", "gpt-realtime")
+        client = cls(emulator.endpoint, "emulator", **settings)
+        weakref.finalize(client, emulator.close)
+        return client
+
+    def connect(
+        self,
+        *,
+        session: RealtimeSession | Mapping[str, Any] | None = None,
+        call_id: str | None = None,
+    ) -> RealtimeConnection:
+        """
+        Open a connection; return when the session exists and is set up.
+
+        Args:
+            session: Instead of the client's *session*.
+            call_id: Join the session of a WebRTC or SIP call instead of a new one.
+
+        Raises:
+            AuthenticationError: The server does not accept the credential.
+            HandshakeError: The server refused the upgrade.
+            ConnectError: No connection came about.
+            ServerError: The server refused the session's settings.
+            TimeoutError: It took longer than *open_timeout*.
+        """
+        endpoint = self._resolve(model=self.model, call_id=call_id)
+        connection = self._open(RealtimeConnection, endpoint)
+        return _set_up(connection, session if session is not None else self.session)
+
+    def connect_transcription(
+        self, session: TranscriptionSession | Mapping[str, Any] | None = None
+    ) -> TranscriptionConnection:
+        """
+        Open a session that only transcribes; raises as `connect()` does.
+
+        Args:
+            session: Its settings; the model goes into
+                ``audio.input.transcription.model``.
+        """
+        endpoint = self._resolve(model=None, intent="transcription")
+        return _set_up(self._open(TranscriptionConnection, endpoint), session)
+
+    def connect_translation(
+        self, session: TranslationSession | Mapping[str, Any] | None = None
+    ) -> TranslationConnection:
+        """
+        Open a session that translates speech; raises as `connect()` does.
+
+        Args:
+            session: Its settings, such as ``audio.output.language``.
+        """
+        endpoint = self._resolve(model=self.model, intent="translation")
+        return _set_up(self._open(TranslationConnection, endpoint), session)
+
+    # Private
+
+    def _resolve(
+        self,
+        *,
+        model: str | None,
+        intent: str | None = None,
+        call_id: str | None = None,
+    ) -> Endpoint:
+        return resolve_endpoint(
+            self.endpoint,
+            model=None if call_id else model,
+            api_version=self.api_version,
+            intent=intent,
+            call_id=call_id,
+        )
+
+    def _open(self, kind: type[C], endpoint: Endpoint) -> C:
+        opening = Opening(
+            endpoint=endpoint,
+            credential=self.credential,
+            scope=self.scope,
+            headers=self.headers,
+            user_agent=self.user_agent,
+            proxy=self.proxy,
+            ssl_context=self.ssl_context,
+            max_message_bytes=self.max_message_bytes,
+            make_transport=self.make_transport,
+        )
+        connection = kind(
+            opening.open(self.open_timeout),
+            dialect=endpoint.dialect,
+            keepalive=Keepalive(interval=self.ping_interval, timeout=self.ping_timeout),
+            close_timeout=self.close_timeout,
+            max_queue=self.max_queue,
+            name=f"realtime_sync-{next(_numbers)}",
+        )
+        connection._client = self  # an emulated client must outlive its connections
+        return connection
+
+
+def _set_up(connection: Any, session: Any) -> Any:
+    if session is None:
+        return connection
+    try:
+        connection.update_session(session)
+    except BaseException:
+        connection.close()
+        raise
+    return connection

@@ -1,0 +1,476 @@
+"""Live connections: one class for each kind of session, with the commands it has."""
+
+from __future__ import annotations
+
+import logging
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from typing import Any, Literal, TypeVar, cast
+
+import attrs
+
+from ._acknowledgements import new_event_id
+from ._base_connection import DEFAULT_TIMEOUT, BaseConnection
+from ._input_audio import AudioSplitter
+from ._response_expectations import TOKEN_KEY
+from ._responses import ResponseRouter
+from ._send_queue import Lane
+from ._server_responses import ServerResponses
+from .conversation import Conversation
+from .errors import ServerError
+from .protocol._model import UNSET, Maybe, Model
+from .protocol.client_events import (
+    ConversationItemCreate,
+    ConversationItemDelete,
+    ConversationItemRetrieve,
+    ConversationItemTruncate,
+    InputAudioBufferClear,
+    InputAudioBufferCommit,
+    OutputAudioBufferClear,
+    ResponseCancel,
+    ResponseCreate,
+    SessionUpdate,
+)
+from .protocol.codec import encode, encode_append, structure
+from .protocol.items import Item, Message
+from .protocol.responses import ResponseCreateParams
+from .protocol.server_events import (
+    ConversationItemRetrieved,
+    InputAudioBufferCommitted,
+    SessionUpdated,
+)
+from .protocol.session_audio import AudioPcma, AudioPcmu
+from .protocol.sessions import (
+    RealtimeSession,
+    Session,
+    TranscriptionSession,
+    TranslationSession,
+)
+from .protocol.translation_events import SessionClose, SessionInputAudioBufferAppend
+from .response_stream import ResponseStream
+
+
+__all__ = ["RealtimeConnection", "TranscriptionConnection", "TranslationConnection"]
+
+logger = logging.getLogger("realtime_sync.connection")
+
+M = TypeVar("M", bound=Model)
+
+WhenBusy = Literal["raise", "wait", "cancel"]
+"""What to do when a response is in progress already."""
+
+_BUSY = "conversation_already_has_active_response"
+
+
+class _SessionCommands(BaseConnection):
+    """The commands that every kind of session has."""
+
+    _session_class: type[Any] = RealtimeSession
+
+    def update_session(
+        self,
+        session: Session | Mapping[str, Any],
+        *,
+        timeout: float | None = DEFAULT_TIMEOUT,
+    ) -> Session:
+        """
+        Change the session; wait until the server has done so.
+
+        Fields that are absent stay as they are. None turns off what can be turned off,
+        such as turn detection.
+
+        Args:
+            session: The fields to change, as an object or a mapping in wire form.
+            timeout: Seconds to wait.
+
+        Returns:
+            The whole session as it now is.
+
+        Raises:
+            ServerError: The server refused; nothing was changed.
+            TimeoutError: The server did not answer in time.
+            ConnectionClosed: The connection has ended.
+        """
+        event = SessionUpdate(
+            event_id=new_event_id(), session=_model(session, self._session_class)
+        )
+        updated = cast("SessionUpdated", self._command(event, timeout))
+        return updated.session
+
+
+class _AudioCommands(_SessionCommands):
+    """The commands of sessions that have an input audio buffer."""
+
+    def _register_handlers(self) -> None:
+        self._splitter = AudioSplitter()
+        super()._register_handlers()
+
+    def append_input_audio(
+        self,
+        audio: bytes | bytearray | memoryview,
+        *,
+        timeout: float | None = None,
+    ) -> None:
+        """
+        Queue audio for the input audio buffer; block while the send queue is full.
+
+        The server does not acknowledge it. Any length goes: it is cut into pieces of at
+        most a second, and a sample that arrives in halves is kept together.
+
+        Args:
+            audio: Mono audio in the session's input format, by default 16-bit
+                little-endian PCM of 24,000 Hz. Any contiguous bytes-like object.
+            timeout: Seconds to wait for space in the queue; None for ever.
+
+        Raises:
+            TypeError: It is not bytes-like.
+            ValueError: It is a WAV file; `append_audio()` takes those.
+            SendQueueFull: The queue stayed full.
+            ConnectionClosed: The connection has ended.
+        """
+        for piece in self._splitter.split(audio, self._sample_bytes()):
+            self._put(encode_append(piece), Lane.AUDIO, timeout)
+
+    def commit_input_audio(
+        self, *, timeout: float | None = DEFAULT_TIMEOUT
+    ) -> InputAudioBufferCommitted:
+        """
+        Make the buffered audio an item of the conversation; wait until it is one.
+
+        Returns:
+            The server's acknowledgement, with the id of the item.
+
+        Raises:
+            ServerError: The server refused, for one because the buffer holds less than
+                100 ms of audio.
+            TimeoutError: The server did not answer in time.
+            ConnectionClosed: The connection has ended.
+        """
+        if self._splitter.reset():
+            logger.warning("half a sample at the end of the input audio was dropped")
+        event = InputAudioBufferCommit(event_id=new_event_id())
+        return cast("InputAudioBufferCommitted", self._command(event, timeout))
+
+    def clear_input_audio(self, *, timeout: float | None = DEFAULT_TIMEOUT) -> None:
+        """
+        Empty the input audio buffer, and drop the audio still queued for it.
+
+        Raises:
+            ServerError: The server refused.
+            TimeoutError: The server did not answer in time.
+            ConnectionClosed: The connection has ended.
+        """
+        self._splitter.reset()
+        self._command(InputAudioBufferClear(event_id=new_event_id()), timeout)
+
+    def _sample_bytes(self) -> int:
+        audio = getattr(self.session, "audio", None)
+        audio_input = audio.input if audio else None
+        audio_format = audio_input.format if audio_input else None
+        return 1 if isinstance(audio_format, (AudioPcmu, AudioPcma)) else 2
+
+
+class TranscriptionConnection(_AudioCommands):
+    """A live transcription session: audio in, transcripts out, no responses."""
+
+    _session_class = TranscriptionSession
+
+
+class TranslationConnection(_SessionCommands):
+    """A live translation session: speech in one language in, in another one out."""
+
+    _session_class = TranslationSession
+
+    def _register_handlers(self) -> None:
+        self._splitter = AudioSplitter()
+        super()._register_handlers()
+
+    def append_input_audio(
+        self,
+        audio: bytes | bytearray | memoryview,
+        *,
+        timeout: float | None = None,
+    ) -> None:
+        """
+        Queue speech; block while the send queue is full.
+
+        Args:
+            audio: Mono 16-bit little-endian PCM of 24,000 Hz, bytes-like, any length.
+            timeout: Seconds to wait for space in the queue; None for ever.
+
+        Raises:
+            SendQueueFull: The queue stayed full.
+            ConnectionClosed: The connection has ended.
+        """
+        for piece in self._splitter.split(audio, 2):
+            event = SessionInputAudioBufferAppend(audio=bytes(piece))
+            self._put(encode(event, self.dialect), Lane.AUDIO, timeout)
+
+    def close_session(self) -> None:
+        """Say that no more speech comes; the rest of the translation still arrives."""
+        self.send(SessionClose(event_id=new_event_id()))
+
+
+class RealtimeConnection(_AudioCommands):
+    """
+    A live realtime session: one conversation, its input and its responses.
+
+    Every method may be called from any thread, and from callbacks. A command that the
+    server acknowledges returns when it has done so and raises what it refuses.
+
+    Attributes:
+        conversation: The items of the conversation as the server has them.
+    """
+
+    def _register_handlers(self) -> None:
+        self.conversation = Conversation(self._monitor)
+        self._responses = ResponseRouter(self._monitor, self._send_cancel())
+        self._absorber.register(self.conversation.handlers())
+        self._absorber.register(self._responses.handlers(), self._responses.end)
+        super()._register_handlers()
+
+    # Items
+
+    def create_item(
+        self,
+        item: Item | Mapping[str, Any],
+        *,
+        previous_item_id: Maybe[str] = UNSET,
+        timeout: float | None = DEFAULT_TIMEOUT,
+    ) -> Item:
+        """
+        Add an item to the conversation; wait until it is there.
+
+        Args:
+            item: The item, as an object or a mapping in wire form. It gets an id if it
+                has none.
+            previous_item_id: The item to put it after; ``root`` for the beginning. By
+                default it goes to the end.
+            timeout: Seconds to wait.
+
+        Returns:
+            The item as the server has it.
+
+        Raises:
+            ServerError: The server refused it.
+            TimeoutError: The server did not answer in time.
+            ConnectionClosed: The connection has ended.
+        """
+        new = _with_id(_model(item, cast("type[Any]", Item)))
+        event = ConversationItemCreate(
+            event_id=new_event_id(), item=new, previous_item_id=previous_item_id
+        )
+        item_id = getattr(new, "id", None)
+        answer = self._command(event, timeout, lambda found: _id(found.item) == item_id)
+        return cast("Item", answer.item)  # type: ignore[attr-defined]
+
+    def delete_item(
+        self, item_id: str, *, timeout: float | None = DEFAULT_TIMEOUT
+    ) -> None:
+        """
+        Remove an item from the conversation; wait until it is gone.
+
+        Raises:
+            ServerError: There is no such item.
+            TimeoutError: The server did not answer in time.
+            ConnectionClosed: The connection has ended.
+        """
+        event = ConversationItemDelete(event_id=new_event_id(), item_id=item_id)
+        self._command(event, timeout, lambda answer: answer.item_id == item_id)
+
+    def retrieve_item(
+        self, item_id: str, *, timeout: float | None = DEFAULT_TIMEOUT
+    ) -> Item:
+        """
+        Return an item as the server has it, with its audio.
+
+        Raises:
+            ServerError: There is no such item.
+            TimeoutError: The server did not answer in time.
+            ConnectionClosed: The connection has ended.
+        """
+        event = ConversationItemRetrieve(event_id=new_event_id(), item_id=item_id)
+        answer = self._command(event, timeout, lambda found: _id(found.item) == item_id)
+        return cast("ConversationItemRetrieved", answer).item
+
+    def truncate_item(
+        self,
+        item_id: str,
+        *,
+        audio_end_ms: int,
+        content_index: int = 0,
+        timeout: float | None = DEFAULT_TIMEOUT,
+    ) -> None:
+        """
+        Cut the audio of an assistant's message to what was heard of it.
+
+        Args:
+            item_id: The message.
+            audio_end_ms: Milliseconds of audio to keep.
+            content_index: The content part with the audio.
+            timeout: Seconds to wait.
+
+        Raises:
+            ServerError: The server refused, for one because the audio is shorter.
+            TimeoutError: The server did not answer in time.
+            ConnectionClosed: The connection has ended.
+        """
+        event = ConversationItemTruncate(
+            event_id=new_event_id(),
+            item_id=item_id,
+            content_index=content_index,
+            audio_end_ms=audio_end_ms,
+        )
+        self._command(event, timeout, lambda answer: answer.item_id == item_id)
+
+    # Responses
+
+    def create_response(
+        self,
+        response: ResponseCreateParams | Mapping[str, Any] | None = None,
+        *,
+        when_busy: WhenBusy = "raise",
+        timeout: float | None = DEFAULT_TIMEOUT,
+    ) -> ResponseStream:
+        """
+        Ask the model to respond; wait until it has begun to.
+
+        Args:
+            response: What differs from the session, for this response alone.
+            when_busy: What to do if a response is in progress: let the server refuse,
+                wait for its end, or cancel it first.
+            timeout: Seconds to wait, for the earlier response as well.
+
+        Returns:
+            The response while it arrives.
+
+        Raises:
+            ServerError: The server refused.
+            TimeoutError: It had not begun in time.
+            ConnectionClosed: The connection has ended.
+        """
+        params = _model(response or {}, ResponseCreateParams)
+        started = time.monotonic()
+
+        def left() -> float | None:
+            if timeout is None:
+                return None
+            return max(0.0, timeout - (time.monotonic() - started))
+
+        if params.conversation == "none" or when_busy == "raise":
+            return self._create_response(params, None, left())
+        while True:
+            if when_busy == "cancel":
+                self._responses.cancel()
+            token = uuid.uuid4().hex
+            stream = self._responses.expect_when_idle(token, left())
+            if stream is None:
+                raise TimeoutError(f"a response was in progress for {timeout:g} s")
+            try:
+                return self._create_response(params, (token, stream), left())
+            except ServerError as exc:
+                # Turn detection was faster, and its `response.created` is on the way.
+                if exc.code != _BUSY or left() == 0.0:
+                    raise
+
+    def cancel_response(self, response_id: str | None = None) -> None:
+        """
+        Ask the server to stop a response, by default the one in progress.
+
+        It does not wait: the response ends with status ``cancelled``. If it has ended
+        already nothing happens.
+
+        Raises:
+            ConnectionClosed: The connection has ended.
+        """
+        self.send(
+            ResponseCancel(
+                event_id=new_event_id(),
+                response_id=UNSET if response_id is None else response_id,
+            )
+        )
+
+    def clear_output_audio(self) -> None:
+        """
+        Ask the server to drop the audio it has not played (WebRTC and SIP calls only).
+
+        Raises:
+            ConnectionClosed: The connection has ended.
+        """
+        self.send(OutputAudioBufferClear(event_id=new_event_id()))
+
+    def responses(self, timeout: float | None = None) -> ServerResponses:
+        """
+        Follow the responses that the server starts by itself, from this call on.
+
+        Args:
+            timeout: Seconds that iterating waits for each.
+        """
+        return self._responses.responses(timeout)
+
+    @property
+    def active_response(self) -> str | None:
+        """The id of the response that writes to the conversation now, or None."""
+        return self._responses.active
+
+    # Private
+
+    def _create_response(
+        self,
+        params: ResponseCreateParams,
+        taken: tuple[str, ResponseStream] | None,
+        timeout: float | None,
+    ) -> ResponseStream:
+        token = taken[0] if taken else uuid.uuid4().hex
+        out_of_band = params.conversation == "none"
+        metadata = {**(params.metadata or {}), TOKEN_KEY: token}
+        event = ResponseCreate(
+            event_id=new_event_id(), response=attrs.evolve(params, metadata=metadata)
+        )
+        stream = (
+            taken[1]
+            if taken
+            else self._responses.expect(token, out_of_band=out_of_band)
+        )
+        try:
+            self._command(event, timeout, lambda made: made.response.id == stream.id)
+        except ServerError as exc:
+            self._responses.fail(stream, exc)
+            raise
+        except BaseException:
+            self._responses.abandon(stream)
+            raise
+        return stream
+
+    def _send_cancel(self) -> Callable[[str], None]:
+        # No reference back: a stream that is kept must not keep its connection.
+        queue, dialect = self._queue, self._dialect
+
+        def cancel(response_id: str) -> None:
+            event = ResponseCancel(event_id=new_event_id(), response_id=response_id)
+            queue.put((1, encode(event, dialect)), Lane.OVERTAKE)
+
+        return cancel
+
+
+def _model(value: M | Mapping[str, Any], cls: type[M]) -> M:
+    """Return *value* as an object, whichever of the two forms it has."""
+    if isinstance(value, Mapping):
+        return structure(value, cls)
+    if not isinstance(value, Model):
+        raise TypeError(f"expected an object or a mapping in wire form, got {value!r}")
+    return value
+
+
+def _with_id(item: Any) -> Any:
+    if getattr(item, "id", None) or not hasattr(item, "id"):
+        return item
+    prefix = "msg" if isinstance(item, Message) else "item"
+    return attrs.evolve(item, id=f"{prefix}_{uuid.uuid4().hex[:24]}")
+
+
+def _id(item: Any) -> str | None:
+    return getattr(item, "id", None) or None
+
+
