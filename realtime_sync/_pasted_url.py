@@ -21,7 +21,9 @@ __all__ = ["Kind", "PastedUrl", "Query", "is_preview", "take_apart"]
 Kind = Literal["azure", "openai", "other"]
 
 _SCHEMES: Final = {"https": "wss", "wss": "wss", "http": "ws", "ws": "ws"}
-_HOST: Final = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9._-]*[A-Za-z0-9_])?\.?|[0-9a-f:.]+")
+_HOST: Final = re.compile(
+    r"[A-Za-z0-9_]([A-Za-z0-9._-]*[A-Za-z0-9_])?\.?|[0-9a-f.]*:[0-9a-f:.]*"
+)
 _PATH_CHARACTERS: Final = "/%:@!$&'()*+,;=~"
 
 _PREVIEW_VERSION: Final = re.compile(r"\d{4}-\d{2}-\d{2}-preview")
