@@ -167,7 +167,16 @@ class LocalProtocolError(ProtocolError):
 
 
 class RemoteProtocolError(ProtocolError):
-    """The other side sent something that the protocol does not allow."""
+    """
+    The other side sent something that the protocol does not allow.
+
+    Attributes:
+        close_code: The close code to answer it with (RFC 6455, 7.4).
+    """
+
+    def __init__(self, message: str, *, close_code: int = 1002) -> None:
+        super().__init__(message)
+        self.close_code = close_code
 
 
 class DecodeError(RemoteProtocolError):
