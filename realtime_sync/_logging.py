@@ -148,7 +148,7 @@ def describe_event(event: Model | Mapping[str, Any], *, content: bool = False) -
         for name, value in pairs
         if name != "type"
     ]
-    line = " ".join([kind, *fields])
+    line = " ".join([redact_text(kind), *fields])
     if not line.isprintable():
         # A line break would begin a line that the library did not write.
         line = repr(line)[1:-1]
