@@ -28,6 +28,7 @@ from .protocol.server_events import (
     ErrorEvent,
     InputAudioBufferCleared,
     InputAudioBufferCommitted,
+    ResponseCreated,
     SessionUpdated,
     TranscriptionSessionUpdated,
 )
@@ -103,6 +104,7 @@ ANSWERS: Mapping[str, tuple[type[ServerEvent], ...]] = {
     "conversation.item.truncate": (ConversationItemTruncated,),
     "input_audio_buffer.commit": (InputAudioBufferCommitted,),
     "input_audio_buffer.clear": (InputAudioBufferCleared,),
+    "response.create": (ResponseCreated,),
 }
 
 
@@ -146,7 +148,7 @@ class Acknowledgements:
             raise pending.error
         if not in_time or pending.answer is None:
             raise TimeoutError(
-                f"the server did not acknowledge {pending.kind} for {timeout:g} s; it "
+                f"the server did not acknowledge {pending.kind} for {timeout:.4g} s; it "
                 "may still do so later"
             )
         return pending.answer
@@ -157,10 +159,13 @@ class Acknowledgements:
             if pending in self._pending:
                 self._pending.remove(pending)
 
-    def fail(self, event_id: str, error: ErrorDetails) -> bool:
-        """End the command of that id with *error*; tell whether there was one."""
+    def refuse(self, event: ErrorEvent) -> bool:
+        """End the command that an error is about; tell whether one waited for it."""
+        error = event.error
         with self._monitor.lock:
-            return self._settle_error(self._named(event_id), error)
+            if error.event_id:
+                return self._settle_error(self._named(error.event_id), error)
+            return self._settle_error(self._of_kind(_kind_of(error)), error)
 
     def end(self, error: Callable[[], BaseException]) -> None:
         """End every command with the exception that *error* makes."""
@@ -173,11 +178,11 @@ class Acknowledgements:
 
     def handlers(self) -> Mapping[type[ServerEvent], Callable[[ServerEvent], None]]:
         """Return what the reader thread calls, by class of event."""
-        table: dict[type[ServerEvent], Callable[[ServerEvent], None]] = {
-            answer: self._acknowledge for answers in ANSWERS.values() for answer in answers
+        return {
+            answer: self._acknowledge
+            for answers in ANSWERS.values()
+            for answer in answers
         }
-        table[ErrorEvent] = self._refuse
-        return table
 
     # Private
 
@@ -191,15 +196,6 @@ class Acknowledgements:
                     self._pending.remove(pending)
                     self._settled.notify_all()
                     return
-
-    def _refuse(self, event: ServerEvent) -> None:
-        assert isinstance(event, ErrorEvent)
-        error = event.error
-        with self._monitor.lock:
-            if error.event_id:
-                self._settle_error(self._named(error.event_id), error)
-            else:
-                self._settle_error(self._of_kind(_kind_of(error)), error)
 
     def _named(self, event_id: str) -> Iterable[Pending]:
         return [each for each in self._pending if each.event_id == event_id]

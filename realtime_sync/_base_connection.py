@@ -117,7 +117,9 @@ class BaseConnection:
             self._acknowledgements.handlers(), self._acknowledgements.end
         )
         self._absorber.register(self._session.handlers())
-        self._absorber.register({ErrorEvent: _ErrorNotice(self._channel)})
+        self._absorber.register(
+            {ErrorEvent: _ErrorHandler(self._acknowledgements, self._channel)}
+        )
 
     # What it is
 
@@ -485,18 +487,21 @@ class _SessionState:
         self.current = event.session
 
 
-class _ErrorNotice:
-    """Notes errors that announce the end, and quiets those that mean nothing."""
+class _ErrorHandler:
+    """Gives an error to the command that it is about, or else to the log."""
 
-    def __init__(self, channel: Channel) -> None:
-        self._channel = weakref.ref(channel)
+    def __init__(self, acknowledgements: Acknowledgements, channel: Channel) -> None:
+        self._acknowledgements = acknowledgements
+        self._channel = channel
 
-    def __call__(self, event: ErrorEvent) -> None:
-        channel = self._channel()
-        if event.error.code == "session_expired" and channel is not None:
-            channel.note_expired()
-        level = logging.DEBUG if event.error.code in _HARMLESS else logging.WARNING
+    def __call__(self, event: ErrorEvent) -> bool:
+        if event.error.code == "session_expired":
+            self._channel.note_expired()
+        answered = self._acknowledgements.refuse(event)
+        quiet = answered or event.error.code in _HARMLESS
+        level = logging.DEBUG if quiet else logging.WARNING
         logger.log(level, "the server reports an error: %s", event.error)
+        return answered
 
 
 _open_channels: weakref.WeakSet[Channel] = weakref.WeakSet()

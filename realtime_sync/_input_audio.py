@@ -66,7 +66,7 @@ def _view(audio: Any) -> memoryview:
         raise TypeError(
             f"audio is a contiguous bytes-like object, not {type(audio).__name__}"
         ) from exc
-    if view[:4] == b"RIFF" and view[8:12] == b"WAVE":
+    if view[:4].tobytes() == b"RIFF" and view[8:12].tobytes() == b"WAVE":
         raise ValueError(
             "this is a WAV file, whose header would be heard as noise; pass it to "
             "append_audio(), which reads the header and converts the rate"

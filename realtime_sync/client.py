@@ -29,6 +29,7 @@ from .transport import Transport, WebSocketTransport
 __all__ = ["RealtimeClient"]
 
 C = TypeVar("C", bound=BaseConnection)
+S = TypeVar("S", RealtimeConnection, TranscriptionConnection, TranslationConnection)
 
 _NO_HEADERS: Mapping[str, str] = {}
 _numbers = itertools.count(1)  # name the threads of connections
@@ -246,7 +247,7 @@ class RealtimeClient:
         return connection
 
 
-def _set_up(connection: Any, session: Any) -> Any:
+def _set_up(connection: S, session: Any) -> S:
     if session is None:
         return connection
     try:
