@@ -30,7 +30,6 @@ class Settings:
         credential: The credential, or None where none is needed (this machine).
         model: The model or deployment, or None where the endpoint names it.
         api_version: The API version, or None.
-
     """
 
     endpoint: str
@@ -72,7 +71,6 @@ def settings_from_environment(
     Raises:
         ValueError: Something that is needed is neither given nor set, or what is set
             contradicts itself.
-
     """
     variables = os.environ if environ is None else environ
     env = {name: value.strip() for name, value in variables.items() if value.strip()}

@@ -123,7 +123,6 @@ def log_event(
         direction: ``>`` for sent, ``<`` for received.
         event: The event, or a mapping in wire form.
         content: Whether the line may hold texts (``logging_enable``).
-
     """
     logger.debug("%s %s", direction, describe_event(event, content=content))
 
@@ -138,7 +137,6 @@ def describe_event(event: Model | Mapping[str, Any], *, content: bool = False) -
 
     Returns:
         At most 1,024 characters, or 4,096 with texts.
-
     """
     pairs = list(_pairs(event))
     kind = next((str(value) for name, value in pairs if name == "type"), "?")
@@ -183,7 +181,6 @@ def redact_text(text: str, secrets: Iterable[str] = ()) -> str:
     Args:
         text: Such as the body of an error, which may repeat what was sent.
         secrets: Values of headers that were sent, known to be secrets.
-
     """
     for secret in secrets:
         bare = secret.removeprefix("Bearer ").strip()
@@ -200,7 +197,6 @@ def configure_logging(environ: Mapping[str, str] | None = None) -> None:
 
     Args:
         environ: The variables, by default those of the process.
-
     """
     name = (os.environ if environ is None else environ).get("AZURE_LOG_LEVEL", "")
     logger = logging.getLogger(_PACKAGE)

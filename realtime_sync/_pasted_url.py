@@ -64,7 +64,6 @@ class Query:
         intent: ``intent``.
         call_id: ``call_id``.
         others: Parameters that mean nothing here, in order, for gateways.
-
     """
 
     api_version: str | None = None
@@ -102,7 +101,6 @@ class PastedUrl:
             ``/deployments/NAME``.
         path_deployment: That NAME, or None.
         query: What follows the question mark.
-
     """
 
     scheme: str
@@ -180,7 +178,6 @@ def take_apart(endpoint: str) -> PastedUrl:
     Raises:
         TypeError: It is no string.
         ValueError: It is none of them, or it holds what no endpoint may hold.
-
     """
     parts = _split(_with_scheme(_checked_text(endpoint)))
     path, deployment = _take_path(parts)
@@ -201,7 +198,6 @@ def is_preview(api_version: str | None) -> bool:
 
     Raises:
         ValueError: It is neither.
-
     """
     if api_version in (None, "v1"):
         return False

@@ -74,7 +74,6 @@ def authorization_headers(
         TypeError: The credential is of no kind that is known, or returned no string.
         ValueError: It cannot be used there: empty, not fit for a header, no scope.
         ConnectError: No token was to be had; the cause is chained.
-
     """
     check_credential(credential, endpoint, scope=scope)
     if credential is None:
@@ -103,7 +102,6 @@ def check_credential(
     Raises:
         TypeError: The credential is of no kind that is known.
         ValueError: It cannot be used there.
-
     """
     if credential is None:
         if endpoint.kind != "other":
@@ -137,7 +135,6 @@ def handshake_hint(
 
     Returns:
         A sentence, or None for a status that has no usual cause.
-
     """
     if status == 400:
         return _hint_on_bad_request(code, endpoint)

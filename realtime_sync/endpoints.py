@@ -62,7 +62,6 @@ class Endpoint:
             None for a conversation.
         call_id: The call to join, or None.
         api_version: The version of the preview form, else None.
-
     """
 
     url: str
@@ -100,7 +99,6 @@ class Endpoint:
         Raises:
             ValueError: The connection's own URL is not of a known form, so that the
                 root cannot be told from it.
-
         """
         url = urlsplit(self.url)
         match = _REALTIME.fullmatch(url.path)
@@ -122,6 +120,7 @@ def resolve_endpoint(
     api_version: str | None = None,
     intent: str | None = None,
     call_id: str | None = None,
+    partial: bool = False,
 ) -> Endpoint:
     """
     Complete an endpoint to the URL that the service takes.
@@ -142,11 +141,12 @@ def resolve_endpoint(
         intent: ``transcription``, ``translation``, or None for a conversation.
             ``translation`` chooses a path; any other is sent as it is.
         call_id: The call to join instead of beginning a session.
+        partial: Whether the model may still be missing, so that everything else can be
+            checked before it is known.
 
     Raises:
         TypeError: An argument is no string.
         ValueError: The parts do not go together; the message says which form is meant.
-
     """
     pasted = take_apart(endpoint)
     version = _merge("api_version", api_version, pasted.query.api_version)
@@ -156,7 +156,9 @@ def resolve_endpoint(
     path = _complete_path(pasted, preview=preview, translation=intent == "translation")
     _check_form(pasted, path, version)
     model = _merged_model(pasted, model, preview=preview)
-    _check_model(pasted, model, intent, call_id)
+    _check_intent(model, intent)
+    if model is None and not (partial or call_id or intent == "transcription"):
+        _require_model(pasted)
     query = Query(
         api_version=version if preview else None,
         deployment=model if preview and not call_id else None,
@@ -277,16 +279,16 @@ def _merged_model(pasted: PastedUrl, given: str | None, *, preview: bool) -> str
     return _merge("the deployment" if preview else "model", given, known)
 
 
-def _check_model(
-    pasted: PastedUrl, model: str | None, intent: str | None, call_id: str | None
-) -> None:
-    if intent == "transcription":
-        if model is not None:
-            raise ValueError(
-                "a transcription session takes no model in its URL: leave it out "
-                f"({model!r}) and name it in session.audio.input.transcription.model"
-            )
-    elif model is None and call_id is None and pasted.kind != "other":
+def _check_intent(model: str | None, intent: str | None) -> None:
+    if intent == "transcription" and model is not None:
+        raise ValueError(
+            "a transcription session takes no model in its URL: leave it out "
+            f"({model!r}) and name it in session.audio.input.transcription.model"
+        )
+
+
+def _require_model(pasted: PastedUrl) -> None:
+    if pasted.kind != "other":
         name = "the deployment" if pasted.kind == "azure" else "the model"
         raise ValueError(f"model is missing: give the name of {name} as model=")
 

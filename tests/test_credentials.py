@@ -113,8 +113,8 @@ def test_a_key_that_was_rotated_is_used_at_the_next_call() -> None:
     first = authorization_headers(credential, AZURE)
     credential.update("two")
 
-    assert first == {"api-key": "one"}
-    assert authorization_headers(credential, AZURE) == {"api-key": "two"}
+    assert {"api-key": "one"} == first
+    assert {"api-key": "two"} == authorization_headers(credential, AZURE)
 
 
 @pytest.mark.parametrize(
@@ -154,17 +154,17 @@ def test_a_token_is_asked_for_at_each_call() -> None:
 
     headers = [authorization_headers(credential, AZURE) for _ in range(2)]
 
-    assert headers == [
+    assert [
         {"Authorization": "Bearer old-1"},
         {"Authorization": "Bearer old-2"},
-    ]
+    ] == headers
 
 
 def test_the_newer_method_of_a_credential_is_preferred() -> None:
     """As azure.core does it."""
-    assert (authorization_headers(NewCredential(), AZURE)) == {
-        "Authorization": "Bearer new-1"
-    }
+    assert {"Authorization": "Bearer new-1"} == authorization_headers(
+        NewCredential(), AZURE
+    )
 
 
 @pytest.mark.parametrize(
@@ -192,19 +192,19 @@ def test_a_function_returns_a_token_that_is_sent_as_such() -> None:
     """It is called anew each time, and its token is a bearer token everywhere."""
     tokens = iter(["one", "two"])
 
-    assert (authorization_headers(lambda: next(tokens), AZURE)) == {
-        "Authorization": "Bearer one"
-    }
-    assert (authorization_headers(lambda: next(tokens), OPENAI)) == {
-        "Authorization": "Bearer two"
-    }
+    assert {"Authorization": "Bearer one"} == authorization_headers(
+        lambda: next(tokens), AZURE
+    )
+    assert {"Authorization": "Bearer two"} == authorization_headers(
+        lambda: next(tokens), OPENAI
+    )
 
 
 def test_a_token_provider_of_azure_identity_is_such_a_function() -> None:
     """It has its scope within."""
     provider = get_bearer_token_provider(OldCredential(), "api://x/.default")
 
-    assert authorization_headers(provider, AZURE) == {"Authorization": "Bearer old-1"}
+    assert {"Authorization": "Bearer old-1"} == authorization_headers(provider, AZURE)
 
 
 @pytest.mark.parametrize("endpoint", [OPENAI, GATEWAY])
@@ -215,7 +215,7 @@ def test_a_token_needs_a_scope(endpoint: Endpoint) -> None:
     with pytest.raises(ValueError, match="scope="):
         authorization_headers(credential, endpoint)
 
-    assert credential.scopes == []
+    assert [] == credential.scopes
 
 
 def test_a_token_is_not_sent_in_the_clear() -> None:
@@ -225,8 +225,8 @@ def test_a_token_is_not_sent_in_the_clear() -> None:
     with pytest.raises(ValueError, match="without TLS"):
         authorization_headers(credential, PLAIN)
 
-    assert credential.scopes == []
-    assert authorization_headers(credential, LOCAL) == {"Authorization": "Bearer old-1"}
+    assert [] == credential.scopes
+    assert {"Authorization": "Bearer old-1"} == authorization_headers(credential, LOCAL)
 
 
 @pytest.mark.parametrize(
@@ -244,11 +244,11 @@ def test_a_token_that_is_not_to_be_had_is_a_connect_error(error: Exception) -> N
 
     assert not isinstance(caught.value, HandshakeError)
     assert error is caught.value.__cause__
-    assert str(caught.value) == (
+    assert (
         "OldCredential has no token for https://ai.azure.com/.default: AADSTS700016: "
         "no such application. Sign in (for instance with 'az login'), check the "
         "identity, or give a key"
-    )
+    ) == str(caught.value)
 
 
 def test_a_function_that_has_no_token_is_a_connect_error() -> None:
@@ -341,8 +341,8 @@ def test_a_class_is_not_yet_a_credential() -> None:
 
 def test_no_credential_is_for_hosts_that_may_need_none() -> None:
     """Emulators and gateways; Azure and OpenAI never."""
-    assert authorization_headers(None, LOCAL) == {}
-    assert authorization_headers(None, GATEWAY) == {}
+    assert {} == authorization_headers(None, LOCAL)
+    assert {} == authorization_headers(None, GATEWAY)
     for endpoint in (AZURE, OPENAI):
         with pytest.raises(ValueError, match="needs a credential"):
             authorization_headers(None, endpoint)
@@ -356,8 +356,8 @@ def test_a_credential_can_be_checked_without_using_it() -> None:
     check_credential(credential, AZURE)
     check_credential(lambda: calls.append("called") or "", AZURE)
 
-    assert credential.scopes == []
-    assert calls == []
+    assert [] == credential.scopes
+    assert [] == calls
     with pytest.raises(ValueError, match="empty"):
         check_credential("", AZURE)
 
@@ -426,10 +426,10 @@ def test_a_managed_identity_is_asked_over_http(token_endpoint: TokenEndpoint) ->
     with ManagedIdentityCredential() as credential:
         headers = authorization_headers(credential, AZURE)
 
-    assert headers == {"Authorization": "Bearer token-1"}
+    assert {"Authorization": "Bearer token-1"} == headers
     (query, header) = token_endpoint.requests[0]
-    assert query["resource"] == ["https://ai.azure.com"]
-    assert header == "s3cr3t-header"
+    assert ["https://ai.azure.com"] == query["resource"]
+    assert "s3cr3t-header" == header
 
 
 def test_a_managed_identity_keeps_its_token_for_each_scope(
@@ -442,11 +442,11 @@ def test_a_managed_identity_keeps_its_token_for_each_scope(
             for endpoint in (AZURE, AZURE, PREVIEW)
         ]
 
-    assert headers == ["Bearer token-1", "Bearer token-1", "Bearer token-2"]
-    assert [query["resource"] for query, _ in token_endpoint.requests] == [
+    assert ["Bearer token-1", "Bearer token-1", "Bearer token-2"] == headers
+    assert [
         ["https://ai.azure.com"],
         ["https://cognitiveservices.azure.com"],
-    ]
+    ] == [query["resource"] for query, _ in token_endpoint.requests]
 
 
 def test_a_managed_identity_that_is_refused_is_a_connect_error(

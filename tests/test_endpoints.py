@@ -55,10 +55,10 @@ def test_every_way_to_paste_a_resource_gives_the_ga_form(pasted: str) -> None:
     endpoint = resolve_endpoint(pasted, model="dep")
 
     assert f"{GA}?model=dep" == endpoint.url
-    assert endpoint.dialect == "ga"
-    assert endpoint.kind == "azure"
-    assert endpoint.key_header == "api-key"
-    assert endpoint.model == "dep"
+    assert "ga" == endpoint.dialect
+    assert "azure" == endpoint.kind
+    assert "api-key" == endpoint.key_header
+    assert "dep" == endpoint.model
     assert endpoint.api_version is None
 
 
@@ -83,10 +83,10 @@ def test_a_preview_version_gives_the_preview_form(
     """The version may be given or pasted, and chooses path, parameter and dialect."""
     endpoint = resolve_endpoint(pasted, model=model, api_version=version)
 
-    assert endpoint.url == PREVIEW
-    assert endpoint.dialect == "preview"
-    assert endpoint.api_version == PREVIEW_VERSION
-    assert endpoint.model == "dep"
+    assert PREVIEW == endpoint.url
+    assert "preview" == endpoint.dialect
+    assert PREVIEW_VERSION == endpoint.api_version
+    assert "dep" == endpoint.model
 
 
 @pytest.mark.parametrize(
@@ -105,26 +105,26 @@ def test_openai_has_a_form_of_its_own(pasted: str) -> None:
     endpoint = resolve_endpoint(pasted, model="gpt-realtime")
 
     assert f"{OPENAI}?model=gpt-realtime" == endpoint.url
-    assert (
+    assert ("openai", "Authorization", None, "ga") == (
         endpoint.kind,
         endpoint.key_header,
         endpoint.scope,
         endpoint.dialect,
-    ) == ("openai", "Authorization", None, "ga")
+    )
 
 
 def test_a_regional_host_of_openai_is_openai() -> None:
     """Data residency has hosts of its own, with the same path."""
     endpoint = resolve_endpoint("https://eu.api.openai.com", model="m")
 
-    assert endpoint.url == "wss://eu.api.openai.com/v1/realtime?model=m"
-    assert endpoint.kind == "openai"
+    assert "wss://eu.api.openai.com/v1/realtime?model=m" == endpoint.url
+    assert "openai" == endpoint.kind
 
 
 def test_a_host_that_only_looks_like_one_of_openai_or_azure_is_another() -> None:
     """What counts is how the host's name ends, between dots."""
     for host in ("notapi.openai.com", "api.openai.com.example.org", "myazure.com"):
-        assert resolve_endpoint(f"https://{host}").kind == "other"
+        assert "other" == resolve_endpoint(f"https://{host}").kind
 
 
 @pytest.mark.parametrize(
@@ -160,11 +160,11 @@ def test_the_path_of_a_gateway_decides_how_the_key_is_sent() -> None:
     azure = resolve_endpoint("https://gw.example.org/x/openai/v1", model="m")
     plain = resolve_endpoint("https://gw.example.org/x/v1", model="m")
 
-    assert (
+    assert ("api-key", "https://ai.azure.com/.default") == (
         azure.key_header,
         azure.scope,
-    ) == ("api-key", "https://ai.azure.com/.default")
-    assert (plain.key_header, plain.scope) == ("Authorization", None)
+    )
+    assert ("Authorization", None) == (plain.key_header, plain.scope)
 
 
 @pytest.mark.parametrize(
@@ -184,7 +184,7 @@ def test_transcription_stands_in_place_of_the_model(pasted: str, url: str) -> No
     endpoint = resolve_endpoint(pasted, intent="transcription")
 
     assert url == endpoint.url
-    assert (endpoint.intent, endpoint.model) == ("transcription", None)
+    assert ("transcription", None) == (endpoint.intent, endpoint.model)
 
 
 @pytest.mark.parametrize(
@@ -202,7 +202,7 @@ def test_translation_has_a_path_of_its_own(pasted: str, url: str) -> None:
     endpoint = resolve_endpoint(pasted, model="m", intent="translation")
 
     assert url == endpoint.url
-    assert resolve_endpoint(endpoint.url).intent == "translation"
+    assert "translation" == resolve_endpoint(endpoint.url).intent
 
 
 def test_a_call_is_joined_by_its_id_alone() -> None:
@@ -210,28 +210,30 @@ def test_a_call_is_joined_by_its_id_alone() -> None:
     endpoint = resolve_endpoint(AZURE, model="dep", call_id="rtc_1")
 
     assert f"{GA}?call_id=rtc_1" == endpoint.url
-    assert endpoint.call_id == "rtc_1"
+    assert "rtc_1" == endpoint.call_id
     assert endpoint == resolve_endpoint(endpoint.url, model="dep")
 
 
 def test_an_intent_that_is_not_known_here_is_left_to_the_service() -> None:
     """Parameters of the service are not checked by the client."""
-    assert f"{GA}?model=m&intent=other" == (
-        resolve_endpoint(AZURE, model="m", intent="other").url
+    assert (
+        f"{GA}?model=m&intent=other"
+        == resolve_endpoint(AZURE, model="m", intent="other").url
     )
 
 
 def test_v1_names_the_ga_protocol() -> None:
     """As an API version, v1 is the same as none."""
-    assert resolve_endpoint(AZURE, model="m") == resolve_endpoint(
-        AZURE, model="m", api_version="v1"
+    assert resolve_endpoint(AZURE, model="m") == (
+        resolve_endpoint(AZURE, model="m", api_version="v1")
     )
 
 
 def test_names_are_quoted() -> None:
     """A model's name cannot add parameters of its own."""
-    assert f"{GA}?model=a%26b%3Dc%20d%2Fe" == (
-        resolve_endpoint(AZURE, model="a&b=c d/e").url
+    assert (
+        f"{GA}?model=a%26b%3Dc%20d%2Fe"
+        == resolve_endpoint(AZURE, model="a&b=c d/e").url
     )
 
 
@@ -508,6 +510,14 @@ def test_an_endpoint_knows_its_host(
     )
 
 
+def test_an_endpoint_can_be_checked_before_the_model_is_known() -> None:
+    """Everything else is checked, and a model that was pasted is found."""
+    assert GA == resolve_endpoint(AZURE, partial=True).url
+    assert "dep" == resolve_endpoint(f"{GA}?model=dep", partial=True).model
+    with pytest.raises(ValueError, match="api-version"):
+        resolve_endpoint(f"{GA}?api-version={PREVIEW_VERSION}", partial=True)
+
+
 def test_a_resolved_url_resolves_to_itself() -> None:
     """What was completed once is a complete endpoint."""
     for first in (
@@ -524,8 +534,9 @@ def test_a_resolved_url_resolves_to_itself() -> None:
 def test_a_host_name_in_another_script_is_encoded() -> None:
     """As browsers do, so that headers stay in ASCII."""
     assert (
-        resolve_endpoint("https://bücher.example/v1").url
-    ) == "wss://xn--bcher-kva.example/v1/realtime"
+        "wss://xn--bcher-kva.example/v1/realtime"
+        == resolve_endpoint("https://bücher.example/v1").url
+    )
 
 
 @settings(deadline=None, derandomize=True)
@@ -568,34 +579,36 @@ FULL = {
 
 def test_the_environment_alone_is_enough() -> None:
     """For Azure all four variables are read, and the key of OpenAI is not."""
-    assert from_environment(env=FULL) == (AZURE, "azure-key", "dep", PREVIEW_VERSION)
+    assert (AZURE, "azure-key", "dep", PREVIEW_VERSION) == from_environment(env=FULL)
 
 
 def test_openai_needs_its_key_only() -> None:
     """Without an endpoint of Azure, the key of OpenAI means OpenAI."""
     env = {"OPENAI_API_KEY": "openai-key", "OPENAI_API_VERSION": PREVIEW_VERSION}
 
-    assert from_environment(env=env, model="m") == (
+    assert (
         "https://api.openai.com",
         "openai-key",
         "m",
         None,
-    )
+    ) == from_environment(env=env, model="m")
 
 
 def test_what_is_given_wins_over_every_variable() -> None:
     """An explicit argument is never overruled from outside."""
-    assert from_environment(
-        "https://other.openai.azure.com",
-        "given",
-        env=FULL,
-        model="given-dep",
-        api_version="v1",
-    ) == (
+    assert (
         "https://other.openai.azure.com",
         "given",
         "given-dep",
         "v1",
+    ) == (
+        from_environment(
+            "https://other.openai.azure.com",
+            "given",
+            env=FULL,
+            model="given-dep",
+            api_version="v1",
+        )
     )
 
 
@@ -607,10 +620,10 @@ def test_what_is_given_wins_over_the_url_in_a_variable() -> None:
         env=env, model="given", api_version="2024-12-17-preview"
     )
 
-    assert resolve_endpoint(endpoint, model=model, api_version=version).url == (
+    assert (
         "wss://res.openai.azure.com/openai/realtime"
         "?api-version=2024-12-17-preview&deployment=given"
-    )
+    ) == resolve_endpoint(endpoint, model=model, api_version=version).url
 
 
 def test_a_deployment_in_the_path_of_a_variable_gives_way_too() -> None:
@@ -644,12 +657,12 @@ def test_a_whole_url_that_is_given_needs_no_variables() -> None:
 
 def test_a_bare_endpoint_that_is_given_is_filled_in() -> None:
     """The resource itself says nothing of the deployment and the version."""
-    assert from_environment(AZURE, env=FULL) == (
+    assert (
         AZURE,
         "azure-key",
         "dep",
         PREVIEW_VERSION,
-    )
+    ) == from_environment(AZURE, env=FULL)
 
 
 def test_a_session_without_a_model_gets_none_from_the_environment() -> None:
@@ -675,17 +688,17 @@ def test_a_key_without_an_endpoint_is_for_azure_hosts() -> None:
     """Which of them is for the one who gives the endpoint to know."""
     env = {"AZURE_OPENAI_API_KEY": "azure-key"}
 
-    assert from_environment(AZURE, env=env)[1] == "azure-key"
+    assert "azure-key" == from_environment(AZURE, env=env)[1]
     with pytest.raises(ValueError, match="AZURE_OPENAI_API_KEY belongs to"):
         from_environment("https://gw.example.org", env=env)
 
 
 def test_openai_that_is_given_takes_the_key_of_openai() -> None:
     """And nothing that belongs to Azure."""
-    assert (
+    assert ("api.openai.com", "openai-key", None, None) == (
         "api.openai.com",
         *from_environment("api.openai.com", env=FULL)[1:],
-    ) == ("api.openai.com", "openai-key", None, None)
+    )
 
 
 def test_a_server_on_this_machine_gets_no_key_of_another_host() -> None:
@@ -698,7 +711,7 @@ def test_a_key_for_a_server_on_this_machine_is_used() -> None:
     """When the endpoint in the environment is that server."""
     env = {**FULL, "AZURE_OPENAI_ENDPOINT": "http://127.0.0.1:9"}
 
-    assert from_environment(env=env)[1] == "azure-key"
+    assert "azure-key" == from_environment(env=env)[1]
 
 
 @pytest.mark.parametrize("other", [{}, {"OPENAI_API_KEY": "openai-key"}])
@@ -708,7 +721,7 @@ def test_azure_without_a_key_gets_the_default_credential(other: dict[str, str]) 
 
     credential = settings_from_environment(environ=env).credential
 
-    assert type(credential).__name__ == "DefaultAzureCredential"
+    assert "DefaultAzureCredential" == type(credential).__name__
     credential.close()  # type: ignore[union-attr]
 
 
@@ -716,12 +729,12 @@ def test_empty_variables_count_as_absent() -> None:
     """As shells and containers leave them."""
     env = dict.fromkeys(FULL, " ") | {"OPENAI_API_KEY": " openai-key\n"}
 
-    assert from_environment(env=env) == (
+    assert (
         "https://api.openai.com",
         "openai-key",
         None,
         None,
-    )
+    ) == from_environment(env=env)
 
 
 @pytest.mark.parametrize(
@@ -756,8 +769,9 @@ def test_a_ga_version_in_the_environment_is_the_ga_protocol() -> None:
         env={**FULL, "OPENAI_API_VERSION": "v1"}
     )
 
-    assert f"{GA}?model=dep" == (
-        resolve_endpoint(endpoint, model=model, api_version=version).url
+    assert (
+        f"{GA}?model=dep"
+        == resolve_endpoint(endpoint, model=model, api_version=version).url
     )
 
 
@@ -768,7 +782,7 @@ def test_the_variables_of_the_process_are_read_at_the_call(
     for name, value in FULL.items():
         monkeypatch.setenv(name, value)
 
-    assert settings_from_environment().model == "dep"
+    assert "dep" == settings_from_environment().model
 
 
 def test_settings_do_not_show_the_credential() -> None:
@@ -789,7 +803,7 @@ def test_resolving_imports_nothing_of_azure() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )
 
-    assert result.stdout.strip() == "False"
+    assert "False" == result.stdout.strip()
 
 
 def test_endpoints_are_values() -> None:

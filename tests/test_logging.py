@@ -63,12 +63,13 @@ def test_audio_is_a_size() -> None:
 
     for content in (False, True):
         assert (
-            describe_event(sent, content=content)
-        ) == "input_audio_buffer.append event_id=e1 audio=<5120 bytes>"
-        assert describe_event(received, content=content) == (
+            "input_audio_buffer.append event_id=e1 audio=<5120 bytes>"
+            == describe_event(sent, content=content)
+        )
+        assert (
             "response.output_audio.delta response_id=r1 item_id=i1 output_index=0 "
             "content_index=0 delta=<5120 bytes>"
-        )
+        ) == describe_event(received, content=content)
 
 
 def test_texts_are_sizes_unless_asked_for() -> None:
@@ -87,18 +88,18 @@ def test_nested_objects_stay_on_the_line() -> None:
         item=Message(role="user", content=[InputText(text="Hei")])
     )
 
-    assert describe_event(event) == (
+    assert (
         "conversation.item.create item={type=message role=user "
         "content=[{type=input_text text=<3 characters>}]}"
-    )
+    ) == describe_event(event)
 
 
 def test_absent_fields_are_left_out_and_null_is_not() -> None:
     """The difference matters on the wire."""
-    assert describe_event(ResponseCreate()) == "response.create"
-    assert (
-        describe_event(ResponseCreate(event_id=None))
-    ) == "response.create event_id=null"
+    assert "response.create" == describe_event(ResponseCreate())
+    assert "response.create event_id=null" == describe_event(
+        ResponseCreate(event_id=None)
+    )
 
 
 def test_an_error_is_told_in_full() -> None:
@@ -120,17 +121,15 @@ def test_mappings_in_wire_form_are_told_alike() -> None:
     """Wherever an event is accepted, a mapping is; its audio is base64."""
     audio = base64.b64encode(AUDIO).decode()
 
-    assert (
+    assert "input_audio_buffer.append audio=<5120 bytes>" == (
         describe_event(
             {"audio": audio, "type": "input_audio_buffer.append"}, content=True
         )
-        == "input_audio_buffer.append audio=<5120 bytes>"
     )
-    assert (
-        describe_event({"type": "response.audio.delta", "delta": "QQ=="}, content=True)
-        == "response.audio.delta delta=<1 bytes>"
+    assert "response.audio.delta delta=<1 bytes>" == describe_event(
+        {"type": "response.audio.delta", "delta": "QQ=="}, content=True
     )
-    assert describe_event({}) == "?"
+    assert "?" == describe_event({})
 
 
 def test_unknown_events_are_told_by_their_payload() -> None:
@@ -146,10 +145,10 @@ def test_unknown_events_are_told_by_their_payload() -> None:
 
     line = describe_event(UnknownEvent(payload=payload), content=True)
 
-    assert line == (
+    assert (
         "future.event event_id=e1 chunk=<6828 characters> "
         'note="some words" level=0.5 on=true'
-    )
+    ) == line
 
 
 def test_unknown_fields_of_known_events_are_told() -> None:
@@ -206,15 +205,15 @@ def test_a_line_is_bounded() -> None:
     """However much arrives."""
     event = {"type": "x", **{f"f{index}": "a b " * 1000 for index in range(1000)}}
 
-    assert len(describe_event(event)) == 1024
-    assert len(describe_event(event, content=True)) == 4096
+    assert 1024 == len(describe_event(event))
+    assert 4096 == len(describe_event(event, content=True))
 
 
 def test_long_lists_and_probabilities_are_cut() -> None:
     """They would push out everything else, and spell out what was said."""
     event = {"type": "x", "ids": list(range(20)), "logprobs": [{"token": "Hei"}] * 3}
 
-    assert describe_event(event) == "x ids=[0 1 2 3 4 5 6 7 …] logprobs=<3 items>"
+    assert "x ids=[0 1 2 3 4 5 6 7 …] logprobs=<3 items>" == describe_event(event)
 
 
 def test_deep_nesting_is_cut() -> None:
@@ -249,7 +248,7 @@ def test_every_event_has_a_line(path: pathlib.Path) -> None:
     told = [text for text in texts(payload) if text in line]
 
     assert line.startswith(f"{payload['type']} ") or line == payload["type"]
-    assert [] == told
+    assert not told
 
 
 JSON = st.recursive(
@@ -279,13 +278,15 @@ def test_one_line_is_written_at_debug(caplog: pytest.LogCaptureFixture) -> None:
     log_event(logger, ">", InputAudioBufferAppend(audio=b"1234"))
     log_event(logger, "<", {"type": "x", "text": "a b"}, content=True)
 
-    assert [
-        ("realtime_sync.connection", logging.DEBUG, line)
-        for line in (
-            "> input_audio_buffer.append audio=<4 bytes>",
-            '< x text="a b"',
-        )
-    ] == caplog.record_tuples
+    assert (
+        [
+            ("realtime_sync.connection", logging.DEBUG, line)
+            for line in (
+                "> input_audio_buffer.append audio=<4 bytes>",
+                '< x text="a b"',
+            )
+        ]
+    ) == caplog.record_tuples
 
 
 # Headers, URLs, texts
@@ -313,16 +314,16 @@ def test_only_parameters_of_the_protocol_are_shown() -> None:
     """A gateway's own may be secrets."""
     url = "wss://u:s3cr3t@h:1/p?model=a%20b&sig=s3cr3t&x=#s3cr3t"
 
-    assert redact_url(url) == "wss://h:1/p?model=a%20b&sig=REDACTED&x=REDACTED"
+    assert "wss://h:1/p?model=a%20b&sig=REDACTED&x=REDACTED" == redact_url(url)
 
 
 def test_texts_of_others_lose_what_was_sent() -> None:
     """The body of an error may repeat the header that it is about."""
     text = f"invalid key pa55word in header, also sk-abcdefgh and {JWT}"
 
-    assert (
-        redact_text(text, ["Bearer pa55word", "", "Bearer "])
-    ) == "invalid key <hidden> in header, also <hidden> and <hidden>"
+    assert "invalid key <hidden> in header, also <hidden> and <hidden>" == redact_text(
+        text, ["Bearer pa55word", "", "Bearer "]
+    )
 
 
 # AZURE_LOG_LEVEL
@@ -374,7 +375,7 @@ def test_without_the_variable_nothing_changes(logger: logging.Logger) -> None:
     configure_logging({"AZURE_LOG_LEVEL": ""})
 
     assert logger.level == logging.NOTSET
-    assert logger.handlers == []
+    assert [] == logger.handlers
 
 
 def test_a_level_that_the_program_set_stays(logger: logging.Logger) -> None:
@@ -384,7 +385,7 @@ def test_a_level_that_the_program_set_stays(logger: logging.Logger) -> None:
     configure_logging({"AZURE_LOG_LEVEL": "debug"})
 
     assert logger.level == logging.ERROR
-    assert logger.handlers == []
+    assert [] == logger.handlers
 
 
 def test_configuring_again_adds_no_second_handler(logger: logging.Logger) -> None:
@@ -392,7 +393,7 @@ def test_configuring_again_adds_no_second_handler(logger: logging.Logger) -> Non
     for _ in range(3):
         configure_logging({"AZURE_LOG_LEVEL": "debug"})
 
-    assert len(logger.handlers) == 1
+    assert 1 == len(logger.handlers)
 
 
 PROGRAM = """
@@ -432,4 +433,4 @@ def test_lines_appear_once(setup: str, later: str, lines: list[str]) -> None:
 
     assert len(lines) == len(found)
     assert all(line.endswith(end) for line, end in zip(found, lines, strict=True))
-    assert result.stdout == ""
+    assert "" == result.stdout
