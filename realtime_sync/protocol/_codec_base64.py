@@ -28,7 +28,6 @@ class InexactBytes(bytes):
 
     Attributes:
         text: The text that they were decoded from.
-
     """
 
     text: str

@@ -32,6 +32,7 @@ __all__ = [
     "Hook",
     "check_depth",
     "faults",
+    "structure_items",
     "wrong",
 ]
 
@@ -45,6 +46,7 @@ _Json = dict[str, Any]
 
 _MAX_DEPTH: Final = 200  # of unknown JSON; orjson writes 254 levels at most
 _MAX_FAULTS: Final = 10  # told of one array, so that errors stay small
+_NESTED: Final = frozenset({dict, list})
 _EXTRA: Final = "what the class has no attribute for"  # no name on the wire
 
 _JSON_NAMES: Final[Mapping[type, str]] = {
@@ -66,20 +68,19 @@ def wrong(value: object, expected: str) -> TypeError:
     return TypeError(f"expected {expected}, got {_JSON_NAMES[type(value)]}")
 
 
-def check_depth(value: object) -> None:
+def check_depth(value: Any) -> None:
     """Raise ValueError if unknown JSON is nested too deeply to be written again."""
-    level = [value]
+    level = [value] if type(value) in _NESTED else []
     for _ in range(_MAX_DEPTH):
-        level = [inner for outer in level for inner in _inside(outer)]
         if not level:
             return
+        level = [
+            inner
+            for outer in level
+            for inner in (outer.values() if type(outer) is dict else outer)
+            if type(inner) in _NESTED
+        ]
     raise ValueError(f"expected at most {_MAX_DEPTH} levels of nesting, got more")
-
-
-def _inside(value: object) -> Iterable[object]:
-    if type(value) is dict:
-        return value.values()
-    return value if type(value) is list else ()
 
 
 def _is_model(annotation: object) -> bool:
@@ -190,7 +191,7 @@ def _named_object(word: str) -> UnknownObject:
 
 def _list_hook(annotation: Any, converter: Converter) -> Hook:
     hook: Hook = converter.get_structure_hook(annotation)
-    return lambda value: _structure_items(enumerate(value), hook, converter)
+    return lambda value: structure_items(enumerate(value), hook, converter)
 
 
 def _mapping_hook(annotation: Any, converter: Converter) -> Hook:
@@ -198,13 +199,14 @@ def _mapping_hook(annotation: Any, converter: Converter) -> Hook:
         return _keep_json
     hook: Hook = converter.get_structure_hook(annotation)
     return lambda value: dict(
-        zip(value, _structure_items(value.items(), hook, converter), strict=True)
+        zip(value, structure_items(value.items(), hook, converter), strict=True)
     )
 
 
-def _structure_items(
+def structure_items(
     items: Iterable[tuple[Any, Any]], hook: Hook, converter: Converter
 ) -> list[Any]:
+    """Return the values of *items* structured; an index or a key is their path."""
     # cattrs has this as well, but would make an exception of every bad item, which
     # for one large message are millions.
     if not converter.detailed_validation:
@@ -255,7 +257,6 @@ def faults(exc: BaseException) -> list[tuple[str, str]]:
     Returns:
         Pairs of a path, such as ``$.item.content[0]``, and what is wrong there; at
         least one.
-
     """
     told = (text.partition(" @ ") for text in transform_error(exc, "$", _in_words))
     return [(path, words) for words, _, path in told]

@@ -53,7 +53,6 @@ def to_wire(value: Any) -> Any:
     Raises:
         TypeError: If there is a value in it that JSON has no form for.
         ValueError: If there is a number in it that is not finite.
-
     """
     if type(value) in _AS_THEY_ARE:
         return value

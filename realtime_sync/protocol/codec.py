@@ -84,7 +84,6 @@ def decode_server_event(
     Raises:
         DecodeError: If the message is no JSON object with a ``type``, or breaks the
             form that this type has. Paths in the error are those of the GA form.
-
     """
     try:
         payload = orjson.loads(data)
@@ -110,7 +109,6 @@ def decode_client_event(
     Raises:
         DecodeError: If the message is no JSON object with a ``type``, or breaks the
             form that this type has. Paths in the error are those of the GA form.
-
     """
     try:
         payload = orjson.loads(data)
@@ -172,7 +170,6 @@ def encode(event: Model | Mapping[str, Any], dialect: Dialect = "ga") -> bytes:
         TypeError: If there is a value in it that JSON has no form for.
         ValueError: If there is a number in it that is not finite or does not fit into
             64 bits, a string that is no Unicode, or nesting without end.
-
     """
     _check_dialect(dialect)
     if type(event) is InputAudioBufferAppend and _fits_template(event):
@@ -205,7 +202,6 @@ def encode_append(
 
     Returns:
         The same bytes that `encode` gives for the event, in both dialects.
-
     """
     # The name is written once and for all, and base64 needs no escapes.
     if event_id is None:
@@ -266,7 +262,6 @@ def structure(payload: Mapping[str, Any], cls: Any) -> Any:
         TypeError: If there is a value in it that JSON has no form for.
         ValueError: If there is a number in it that is not finite, or nesting without
             end.
-
     """
     if cls is ClientEvent or cls is ServerEvent:
         decode = decode_client_event if cls is ClientEvent else decode_server_event
@@ -295,7 +290,6 @@ def unstructure(model: Model | Mapping[str, Any]) -> dict[str, Any]:
         TypeError: If there is a value in it that JSON has no form for.
         ValueError: If there is a number in it that is not finite, or nesting without
             end.
-
     """
     if not isinstance(model, (Model, Mapping)):
         raise TypeError(f"expected a model or a mapping, not {type(model).__name__}")

@@ -192,20 +192,14 @@ _TOOL_CHOICE = _Field(
     "tool_choice", ("tool_choice",), _tool_choice_to_ga, _tool_choice_to_preview
 )
 _VOICE = _Field("voice", ("audio", "output", "voice"))
+_BOTH_WAYS = (_format_to_ga, _format_to_preview)
+_INPUT_FORMAT = _Field("input_audio_format", ("audio", "input", "format"), *_BOTH_WAYS)
 _OUTPUT_FORMAT = _Field(
-    "output_audio_format",
-    ("audio", "output", "format"),
-    _format_to_ga,
-    _format_to_preview,
+    "output_audio_format", ("audio", "output", "format"), *_BOTH_WAYS
 )
 
 _TRANSCRIPTION_SESSION: Final = (
-    _Field(
-        "input_audio_format",
-        ("audio", "input", "format"),
-        _format_to_ga,
-        _format_to_preview,
-    ),
+    _INPUT_FORMAT,
     _Field("input_audio_noise_reduction", ("audio", "input", "noise_reduction")),
     _Field("input_audio_transcription", ("audio", "input", "transcription")),
     _Field(
@@ -359,7 +353,6 @@ def to_ga(event: dict[str, Any]) -> dict[str, Any]:
 
     Returns:
         The event in GA form. Values that need no translation are shared with *event*.
-
     """
     name = event["type"]
     ga = {**event, "type": PREVIEW_ALIASES.get(name, name)}
@@ -380,7 +373,6 @@ def to_preview(event: dict[str, Any]) -> dict[str, Any]:
     Returns:
         The event in preview form. Values that need no translation are shared with
         *event*.
-
     """
     name = event.get("type")
     if not isinstance(name, str):
