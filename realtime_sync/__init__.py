@@ -8,7 +8,7 @@ send queue. `RealtimeClient` holds the settings, `RealtimeConnection` is what it
 """
 
 from . import protocol as _protocol
-from ._version import VERSION as __version__
+from ._version import VERSION as __version__  # noqa: N811  # by convention
 from .client import RealtimeClient
 from .connection import (
     RealtimeConnection,
@@ -33,11 +33,11 @@ from .errors import (
     ServerError,
     SessionExpired,
 )
-from .protocol import *  # noqa: F403  # its `__all__` is exact, and tested
+from .protocol import *  # noqa: F403  # its `__all__` is tested
 from .response_stream import ResponseResult, ResponseStream
 
 
-_OWN = [
+__all__ = [
     "AuthenticationError",
     "ConnectError",
     "ConnectionClosed",
@@ -63,7 +63,8 @@ _OWN = [
     "__version__",
 ]
 
-__all__ = sorted([*_OWN, *_protocol.__all__])  # noqa: PLE0605
+__all__ += _protocol.__all__
+__all__.sort()
 
 # What is public lives here: reprs, tracebacks and pickles name realtime_sync.
 for _name in __all__:

@@ -148,8 +148,8 @@ class Acknowledgements:
             raise pending.error
         if not in_time or pending.answer is None:
             raise TimeoutError(
-                f"the server did not acknowledge {pending.kind} for {timeout:.4g} s; it "
-                "may still do so later"
+                f"the server did not acknowledge {pending.kind} for {timeout:.4g} s; "
+                "it may still do so later"
             )
         return pending.answer
 

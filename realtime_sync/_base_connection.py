@@ -184,8 +184,8 @@ class BaseConnection:
         payload = encode(event, self._dialect)
         if len(payload) > _MAX_MESSAGE_BYTES:
             raise ValueError(
-                f"the event takes {len(payload)} bytes of JSON and services refuse more "
-                f"than {_MAX_MESSAGE_BYTES}; send audio in pieces and smaller images"
+                f"the event takes {len(payload)} bytes of JSON, and services "
+                f"refuse more than {_MAX_MESSAGE_BYTES}; send audio in pieces and smaller images"
             )
         if logger.isEnabledFor(logging.DEBUG):
             log_event(logger, ">", event)
@@ -226,7 +226,9 @@ class BaseConnection:
         executor: Executor | None = None,
     ) -> Callable[[E], object]: ...
     @overload
-    def on(self, event_type: str, callback: C, *, executor: Executor | None = None) -> C: ...
+    def on(
+        self, event_type: str, callback: C, *, executor: Executor | None = None
+    ) -> C: ...
     def on(
         self,
         event_type: type[ServerEvent] | str,
@@ -509,7 +511,7 @@ _open_channels: weakref.WeakSet[Channel] = weakref.WeakSet()
 
 @atexit.register
 def _close_all() -> None:
-    """Say goodbye on what is open when the interpreter ends; the threads are daemons."""
+    """Say goodbye when the interpreter ends, since the threads are daemons."""
     channels = list(_open_channels)
     for channel in channels:
         channel.begin_close(1001, "")
@@ -520,4 +522,3 @@ def _close_all() -> None:
 # A child must not say goodbye on the parent's connections.
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_open_channels.clear)
-

@@ -32,10 +32,14 @@ _EVENTS: Mapping[str, type[ServerEvent]] = {
 class _Registration:
     """One callback as it was registered; the same callback may be registered twice."""
 
-    __slots__ = ("callback", "call", "key", "once")
+    __slots__ = ("call", "callback", "key", "once")
 
     def __init__(
-        self, key: type[ServerEvent] | str, callback: Callback, call: Callback, once: bool
+        self,
+        key: type[ServerEvent] | str,
+        callback: Callback,
+        call: Callback,
+        once: bool,
     ) -> None:
         self.key = key
         self.callback = callback
@@ -124,7 +128,7 @@ class Dispatcher:
     def off(
         self, event_type: type[ServerEvent] | str, callback: Callback | None = None
     ) -> None:
-        """Remove a callback of *event_type*, or all of them; absent ones are ignored."""
+        """Remove a callback of *event_type*, or all of them, if there are any."""
         key = resolve_event_type(event_type)
         self._remove(
             registration
@@ -246,5 +250,3 @@ def matches(event: ServerEvent, key: type[ServerEvent] | str) -> bool:
 
 def _name(callback: Callback) -> str:
     return getattr(callback, "__qualname__", None) or repr(callback)
-
-

@@ -1,4 +1,4 @@
-"""Events that wait for a thread which asks for them: `recv()`, `events()`, `wait_for()`."""
+"""Events that wait for a thread which asks: `recv()`, `events()`, `wait_for()`."""
 
 from __future__ import annotations
 

@@ -91,7 +91,7 @@ class Monitor:
             return True
 
     def read_on(self, timeout: float) -> None:
-        """On the reader thread: absorb what arrives in the next seconds, if anything."""
+        """On the reader thread: absorb what arrives in the next seconds, if any."""
         assert self._read_on is not None
         try:
             self._read_on(timeout)
@@ -114,5 +114,5 @@ class Monitor:
 
 def _slice(left: float | None) -> float | None:
     if left is None:
-        return None if _SLICE == math.inf else _SLICE
+        return None if math.isinf(_SLICE) else _SLICE
     return min(left, _SLICE)

@@ -85,10 +85,12 @@ def _parser() -> argparse.ArgumentParser:
 
 def _talk(options: argparse.Namespace) -> None:
     client = _client(options.model)
-    with client.connect(session=_session(options)) as connection:
-        with WavWriter(options.output) as answer:
-            for path in options.files:
-                _ask(connection, path, answer)
+    with (
+        client.connect(session=_session(options)) as connection,
+        WavWriter(options.output) as answer,
+    ):
+        for path in options.files:
+            _ask(connection, path, answer)
     print(f"wrote {options.output}")
 
 
@@ -109,9 +111,7 @@ def _session(options: argparse.Namespace) -> RealtimeSession:
             ),
             output=SessionAudioOutput(format=AudioPcm(rate=24_000))
             if options.voice is None
-            else SessionAudioOutput(
-                format=AudioPcm(rate=24_000), voice=options.voice
-            ),
+            else SessionAudioOutput(format=AudioPcm(rate=24_000), voice=options.voice),
         ),
     )
 

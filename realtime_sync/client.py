@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import itertools
+import os
 import ssl
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import attrs
 
+from ._asking import Question
 from ._base_connection import BaseConnection
 from ._channel import Keepalive
 from ._environment import settings_from_environment
@@ -22,7 +24,9 @@ from .connection import (
 )
 from .credentials import Credential, check_credential
 from .endpoints import Endpoint, resolve_endpoint
+from .protocol.responses import ResponseCreateParams
 from .protocol.sessions import RealtimeSession, TranscriptionSession, TranslationSession
+from .response_stream import ResponseResult
 from .transport import Transport, WebSocketTransport
 
 
@@ -56,7 +60,7 @@ class RealtimeClient:
         user_agent: Goes before this library's own in ``User-Agent``.
         proxy: A proxy URL, instead of what the environment says.
         ssl_context: For TLS, instead of the default with the system's authorities.
-        open_timeout: For DNS, TCP, proxy, TLS, upgrade and ``session.created`` together.
+        open_timeout: For DNS, TCP, proxy, TLS, upgrade and the session together.
         close_timeout: For the closing handshake.
         ping_interval: Between two pings.
         ping_timeout: For anything to arrive after a ping.
@@ -205,6 +209,27 @@ class RealtimeClient:
         """
         endpoint = self._resolve(model=self.model, intent="translation")
         return _set_up(self._open(TranslationConnection, endpoint), session)
+
+    def ask(
+        self,
+        question: Question,
+        *,
+        images: Sequence[str | os.PathLike[str]] = (),
+        response: ResponseCreateParams | Mapping[str, Any] | None = None,
+        timeout: float | None = 60.0,
+    ) -> ResponseResult:
+        """
+        Open a connection, ask one question, and return the whole answer.
+
+        A written question is answered in writing unless *response* says otherwise; for
+        the rest see `RealtimeConnection.ask()` and `connect()`.
+        """
+        if response is None and isinstance(question, str):
+            response = ResponseCreateParams(output_modalities=["text"])
+        with self.connect() as connection:
+            return connection.ask(
+                question, images=images, response=response, timeout=timeout
+            )
 
     # Private
 

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import logging
+import os
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal, TypeVar, cast
 
 import attrs
 
 from ._acknowledgements import new_event_id
+from ._asking import Question, user_message
 from ._base_connection import DEFAULT_TIMEOUT, BaseConnection
+from ._deadline import Deadline
 from ._input_audio import AudioSplitter
 from ._response_expectations import TOKEN_KEY
 from ._responses import ResponseRouter
 from ._send_queue import Lane
 from ._server_responses import ServerResponses
+from .audio import alaw_encode, frames, paced, ulaw_encode
 from .conversation import Conversation
 from .errors import ServerError
 from .protocol._model import UNSET, Maybe, Model
@@ -48,7 +52,7 @@ from .protocol.sessions import (
     TranslationSession,
 )
 from .protocol.translation_events import SessionClose, SessionInputAudioBufferAppend
-from .response_stream import ResponseStream
+from .response_stream import ResponseResult, ResponseStream
 
 
 __all__ = ["RealtimeConnection", "TranscriptionConnection", "TranslationConnection"]
@@ -59,6 +63,11 @@ M = TypeVar("M", bound=Model)
 
 WhenBusy = Literal["raise", "wait", "cancel"]
 """What to do when a response is in progress already."""
+
+_ENCODERS: Mapping[type, Callable[[bytes], bytes]] = {
+    AudioPcmu: ulaw_encode,
+    AudioPcma: alaw_encode,
+}
 
 _BUSY = "conversation_already_has_active_response"
 
@@ -132,6 +141,41 @@ class _AudioCommands(_SessionCommands):
         for piece in self._splitter.split(audio, self._sample_bytes()):
             self._put(encode_append(piece), Lane.AUDIO, timeout)
 
+    def append_audio(
+        self,
+        source: Any,
+        *,
+        source_rate: int | None = None,
+        pace: Literal["realtime"] | None = None,
+        timeout: float | None = None,
+    ) -> None:
+        """
+        Queue a recording for the input audio buffer, in the format that it takes.
+
+        Args:
+            source: What `realtime_sync.audio.frames()` takes: a path, bytes or an open
+                file of a WAV file or of raw PCM, a numpy array, an `Audio`, or an
+                iterable of PCM pieces, such as a `Microphone`.
+            source_rate: The sampling rate in Hz of raw PCM and arrays.
+            pace: "realtime" to take as long as the recording does, which turn detection
+                by the server needs; None to send as fast as the network takes it.
+            timeout: Seconds to wait for space in the queue, for each 100 ms.
+
+        Raises:
+            ValueError: It is no audio, or its rate is not known.
+            OSError: It cannot be read.
+            SendQueueFull: The queue stayed full.
+            ConnectionClosed: The connection has ended.
+        """
+        encode_audio = self._input_encoder()
+        rate = 24_000 if encode_audio is None else 8_000
+        pieces: Iterable[bytes] = frames(
+            source, ms=100, rate=rate, source_rate=source_rate
+        )
+        for piece in paced(pieces, rate=rate) if pace else pieces:
+            data = piece if encode_audio is None else encode_audio(piece)
+            self.append_input_audio(data, timeout=timeout)
+
     def commit_input_audio(
         self, *, timeout: float | None = DEFAULT_TIMEOUT
     ) -> InputAudioBufferCommitted:
@@ -165,10 +209,13 @@ class _AudioCommands(_SessionCommands):
         self._command(InputAudioBufferClear(event_id=new_event_id()), timeout)
 
     def _sample_bytes(self) -> int:
+        return 2 if self._input_encoder() is None else 1
+
+    def _input_encoder(self) -> Callable[[bytes], bytes] | None:
+        """Return what makes the input format of PCM at 8 kHz; None if PCM it is."""
         audio = getattr(self.session, "audio", None)
         audio_input = audio.input if audio else None
-        audio_format = audio_input.format if audio_input else None
-        return 1 if isinstance(audio_format, (AudioPcmu, AudioPcma)) else 2
+        return _ENCODERS.get(type(audio_input.format)) if audio_input else None
 
 
 class TranscriptionConnection(_AudioCommands):
@@ -226,7 +273,7 @@ class RealtimeConnection(_AudioCommands):
     def _register_handlers(self) -> None:
         self.conversation = Conversation(self._monitor)
         self._responses = ResponseRouter(self._monitor, self._send_cancel())
-        self._absorber.register(self.conversation.handlers())
+        self._absorber.register(self.conversation.handlers(), self.conversation.end)
         self._absorber.register(self._responses.handlers(), self._responses.end)
         super()._register_handlers()
 
@@ -374,6 +421,37 @@ class RealtimeConnection(_AudioCommands):
                 if exc.code != _BUSY or left() == 0.0:
                     raise
 
+    def ask(
+        self,
+        question: Question,
+        *,
+        images: Sequence[str | os.PathLike[str]] = (),
+        response: ResponseCreateParams | Mapping[str, Any] | None = None,
+        timeout: float | None = 60.0,
+    ) -> ResponseResult:
+        """
+        Add a question to the conversation and return the whole answer.
+
+        Args:
+            question: Text as `str`, or a recording as `pathlib.Path`, `Audio`, or bytes
+                of a WAV file.
+            images: Paths or URLs of images that it is about.
+            response: What differs from the session, for this response alone.
+            timeout: Seconds to wait for the end of the answer.
+
+        Raises:
+            ResponseError: The response failed.
+            ServerError: The server refused the question.
+            TimeoutError: The answer was not complete in time.
+            ConnectionClosed: The connection has ended.
+        """
+        deadline = Deadline(timeout, "the answer")
+        self.create_item(user_message(question, images), timeout=deadline.remaining())
+        stream = self.create_response(
+            response, when_busy="wait", timeout=deadline.remaining()
+        )
+        return stream.result(timeout=deadline.remaining())
+
     def cancel_response(self, response_id: str | None = None) -> None:
         """
         Ask the server to stop a response, by default the one in progress.
@@ -472,5 +550,3 @@ def _with_id(item: Any) -> Any:
 
 def _id(item: Any) -> str | None:
     return getattr(item, "id", None) or None
-
-

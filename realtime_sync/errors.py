@@ -163,7 +163,7 @@ class ProtocolError(RealtimeError):
 
 
 class LocalProtocolError(ProtocolError):
-    """This side tried something that the protocol does not allow."""
+    """The client tried something that the protocol does not allow."""
 
 
 class RemoteProtocolError(ProtocolError):
