@@ -84,7 +84,7 @@ class BaseConnection:
         self._dialect: Dialect = dialect
         self._opened = opened
         self._monitor = Monitor()
-        self._dispatcher = Dispatcher()
+        self._dispatcher = Dispatcher(dialect)
         self._queue = SendQueue(max_queue)
         self._absorber = Absorber(self._monitor, self._dispatcher, dialect)
         self._acknowledgements = Acknowledgements(self._monitor)
@@ -333,7 +333,9 @@ class BaseConnection:
             ConnectionClosed: The connection has ended.
         """
         self._ensure_usable()
-        inbox = Inbox(self._monitor, (resolve_event_type(event_type),), predicate)  # type: ignore[arg-type]
+        inbox = Inbox(
+            self._monitor, (resolve_event_type(event_type, self._dialect),), predicate
+        )  # type: ignore[arg-type]
         self._absorber.open_inbox(inbox)
         try:
             return inbox.take(timeout)  # type: ignore[return-value]
@@ -455,7 +457,7 @@ class EventIterator(Iterator[ServerEvent]):
         timeout: float | None,
     ) -> None:
         connection._ensure_usable()
-        keys = [resolve_event_type(each) for each in event_types]
+        keys = [resolve_event_type(each, connection.dialect) for each in event_types]
         everything = ServerEvent in keys
         self._inbox = Inbox(connection._monitor, () if everything else keys)
         self._absorber = connection._absorber

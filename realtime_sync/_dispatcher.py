@@ -11,6 +11,7 @@ from time import monotonic
 from typing import Any
 
 from .protocol._model import ServerEvent
+from .protocol.codec import Dialect
 from .protocol.preview import PREVIEW_ALIASES
 from .protocol.server_events import SERVER_EVENTS, UnknownEvent
 from .protocol.translation_events import TRANSLATION_SERVER_EVENTS
@@ -100,7 +101,8 @@ class Dispatcher:
     Registering is thread-safe, also from a callback. `dispatch()` runs on one thread.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, dialect: Dialect = "ga") -> None:
+        self._dialect = dialect
         self._lock = threading.Lock()
         self._registrations: tuple[_Registration, ...] = ()
         # By class of event, or by wire type for events that have no class.
@@ -117,7 +119,7 @@ class Dispatcher:
         once: bool = False,
     ) -> None:
         """Register *callback* for a class of events, its subclasses included."""
-        key = resolve_event_type(event_type)
+        key = resolve_event_type(event_type, self._dialect)
         if not callable(callback):
             raise TypeError(f"a callback is a callable, not {callback!r}")
         call: Callback = callback
@@ -129,7 +131,7 @@ class Dispatcher:
         self, event_type: type[ServerEvent] | str, callback: Callback | None = None
     ) -> None:
         """Remove a callback of *event_type*, or all of them, if there are any."""
-        key = resolve_event_type(event_type)
+        key = resolve_event_type(event_type, self._dialect)
         self._remove(
             registration
             for registration in self._registrations
@@ -224,15 +226,20 @@ class Dispatcher:
         )
 
 
-def resolve_event_type(event_type: type[ServerEvent] | str) -> type[ServerEvent] | str:
+def resolve_event_type(
+    event_type: type[ServerEvent] | str, dialect: Dialect = "ga"
+) -> type[ServerEvent] | str:
     """
     Return the class of events for a class or a wire type, in either dialect.
 
-    A wire type that this version does not know stays a string: it may be one that the
-    service gained since.
+    The preview's names are accepted everywhere. The few that mean something else in
+    the current protocol mean what they mean in the dialect that is spoken. A wire type
+    that this version does not know stays a string: the service may have gained it.
     """
     if isinstance(event_type, str):
-        wire_type = PREVIEW_ALIASES.get(event_type, event_type)
+        wire_type = event_type
+        if dialect == "preview" or wire_type not in _EVENTS:
+            wire_type = PREVIEW_ALIASES.get(wire_type, wire_type)
         return _EVENTS.get(wire_type, wire_type)
     if isinstance(event_type, type) and issubclass(event_type, ServerEvent):
         return event_type

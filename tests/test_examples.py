@@ -1,0 +1,125 @@
+"""Every example, and every block of Python in the README, runs against the emulator."""
+
+from __future__ import annotations
+
+import os
+import re
+import runpy
+import sys
+from pathlib import Path
+
+import pytest
+
+
+ROOT = Path(__file__).parents[1]
+SCRIPTS = sorted(
+    path for path in (ROOT / "examples").glob("*.py") if path.stem != "flask_view"
+)
+_BLOCK = re.compile(r"(<!-- not run: [^>]*-->\n)?```python\n(.*?)```", re.DOTALL)
+BLOCKS = [
+    code for skipped, code in _BLOCK.findall((ROOT / "README.md").read_text()) if not skipped
+]
+
+
+@pytest.fixture(autouse=True)
+def _in_the_project(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    for name in ("AZURE_OPENAI_ENDPOINT", "OPENAI_API_KEY"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.stem)
+def test_example_runs(script: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """An example runs to its end and prints what it found."""
+    runpy.run_path(str(script), run_name="__main__")
+
+    assert capsys.readouterr().out.strip()
+
+
+@pytest.mark.parametrize("code", BLOCKS, ids=range(len(BLOCKS)))
+def test_readme_block_runs(code: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """A block of Python in the README does what the README says around it."""
+    exec(compile(code, "README.md", "exec"), {"__name__": "__main__"})
+
+    assert capsys.readouterr().out.strip()
+
+
+def test_function_example_answers_by_the_function(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The function is called for the city of the question, and its output is used."""
+    runpy.run_path(str(ROOT / "examples" / "function_call.py"), run_name="__main__")
+
+    printed = capsys.readouterr().out
+    assert "call: get_weather {'city': 'Oslo'}" in printed
+    assert "sunny" in printed
+
+
+def test_flask_view_streams_an_answer() -> None:
+    """A Flask view answers with what the model writes."""
+    pytest.importorskip("flask")
+    app = runpy.run_path(str(ROOT / "examples" / "flask_view.py"))["app"]
+
+    answer = app.test_client().get("/ask?q=What+is+the+capital+of+Norway")
+
+    assert "Oslo" in answer.text
+
+
+def test_works_inside_a_running_event_loop() -> None:
+    """A notebook cell, which runs inside an event loop, uses the client as it is."""
+    import asyncio
+
+    from realtime_sync import RealtimeClient
+
+    async def cell() -> str:
+        client = RealtimeClient.emulated()
+        return client.ask("What is the capital of Norway?").text
+
+    assert "Oslo" in asyncio.run(cell())
+
+
+def test_talk_answers_the_question(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`talk` prints what was heard and answered, and writes the spoken answer."""
+    from realtime_sync.audio import load_audio
+    from realtime_sync.cli import main
+
+    output = tmp_path / "answer.wav"
+    code = main(["talk", "examples/audio/question.wav", "-o", str(output)])
+
+    printed = capsys.readouterr().out
+    assert code == 0
+    assert "heard: " in printed
+    assert "answer: " in printed
+    assert load_audio(output).duration_ms > 500
+
+
+def test_talk_says_what_is_wrong_with_a_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A file that is no recording ends `talk` with a sentence and exit code 1."""
+    from realtime_sync.cli import main
+
+    path = tmp_path / "not_audio.wav"
+    path.write_bytes(b"hello")
+    code = main(["talk", str(path), "-o", str(tmp_path / "answer.wav")])
+
+    assert code == 1
+    assert "not_audio.wav" in capsys.readouterr().err
+
+
+def test_python_dash_m_shows_its_commands() -> None:
+    """`python -m realtime_sync --help` names the commands."""
+    import subprocess
+
+    shown = subprocess.run(
+        [sys.executable, "-m", "realtime_sync", "--help"],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+
+    assert "talk" in shown
+    assert "emulate" in shown
