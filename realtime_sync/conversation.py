@@ -1,0 +1,401 @@
+"""
+`Conversation`: the items of a session's conversation, as the server has them.
+
+::
+
+    for item in connection.conversation.items:
+        print(item.role, item.text)
+    print(connection.conversation.to_markdown())
+
+    taken = connection.conversation.snapshot()      # JSON-ready
+    plan = restoration(taken)                       # on another machine, say
+    for event in plan.events:
+        other.create_item(event.item)
+    print(plan)                                     # what could not be restored
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from ._conversation_entry import ConversationItem, Entry
+from ._conversation_export import as_lines, as_markdown
+from ._conversation_order import ItemOrder
+from ._conversation_restore import Loss, Restoration, restoration, restore_events
+from ._conversation_restore import snapshot as take_snapshot
+from ._monitor import Monitor
+from ._response_log import item_id_of
+from .errors import ServerError
+from .protocol._model import UNSET, Maybe, ServerEvent
+from .protocol.items import InputAudio, Item, Message, OutputAudio, OutputText
+from .protocol.server_events import (
+    ConversationCreated,
+    ConversationItemAdded,
+    ConversationItemCreated,
+    ConversationItemDeleted,
+    ConversationItemDone,
+    ConversationItemInputAudioTranscriptionCompleted,
+    ConversationItemInputAudioTranscriptionDelta,
+    ConversationItemInputAudioTranscriptionFailed,
+    ConversationItemRetrieved,
+    ConversationItemTruncated,
+    InputAudioBufferCommitted,
+    ResponseDone,
+    ResponseFunctionCallArgumentsDone,
+    ResponseOutputAudioDelta,
+    ResponseOutputAudioTranscriptDelta,
+    ResponseOutputAudioTranscriptDone,
+    ResponseOutputItemDone,
+    ResponseOutputTextDelta,
+    ResponseOutputTextDone,
+    SessionCreated,
+    SessionUpdated,
+)
+from .protocol.session_audio import AudioPcm
+
+
+__all__ = [
+    "Conversation",
+    "ConversationItem",
+    "Loss",
+    "Restoration",
+    "restoration",
+    "restore_events",
+]
+
+_BYTES_PER_MS = 48  # of PCM 16 bit at 24 kHz, the service's default
+_G711_BYTES_PER_MS = 8
+_WRITTEN = OutputText()
+_SPOKEN = OutputAudio()
+_EARLY_LIMIT = 64  # items of which only a transcript has arrived
+
+
+class Conversation:
+    """
+    The items of a conversation in their true order, with all their words.
+
+    It follows the server's events alone, so it shows what the server has, not what was
+    sent. Transcripts of what the user says join their items whenever they arrive; what
+    is deleted or cut off here is so there. Responses outside the conversation leave no
+    trace in it.
+
+    Everything is thread-safe; what is read does not change afterwards.
+
+    Args:
+        monitor: Of the connection.
+        keep_audio: Whether to keep audio as well. The server does not repeat what the
+            user said: for that, use `attach_audio()`, or ``retrieve_item()`` of the
+            connection, whose answer is kept too.
+    """
+
+    def __init__(self, monitor: Monitor, *, keep_audio: bool = False) -> None:
+        self._monitor = monitor
+        self._changed = monitor.condition()
+        self._keep_audio = keep_audio
+        self._id: str | None = None
+        self._order = ItemOrder()
+        self._entries: dict[str, Entry] = {}
+        # Entries of items that have not arrived; the oldest leave first.
+        self._early: dict[str, Entry] = {}
+        self._bytes_per_ms = _BYTES_PER_MS
+        self._error: Callable[[], Exception] | None = None
+
+    # Reading
+
+    @property
+    def id(self) -> str | None:
+        """The id of the conversation, or None where the server does not say."""
+        return self._id
+
+    @property
+    def items(self) -> tuple[ConversationItem, ...]:
+        """The items as they are now, in order."""
+        with self._monitor.lock:
+            return tuple(self._entries[item_id].view() for item_id in self._order)
+
+    def get(self, item_id: str) -> ConversationItem | None:
+        """Return an item as it is now, or None if there is none of this id."""
+        with self._monitor.lock:
+            entry = self._entries.get(item_id)
+            return entry.view() if entry else None
+
+    def transcript(self, item_id: str, timeout: float | None = None) -> str:
+        """
+        Wait for the transcript of what the user said in an item, and return it.
+
+        There is one only in sessions that transcribe their input. It arrives before or
+        after the model's response.
+
+        Args:
+            item_id: Such as ``commit_input_audio()`` and `InputAudioBufferCommitted`
+                have it.
+            timeout: Seconds to wait, or None for no limit.
+
+        Raises:
+            TimeoutError: It did not arrive in time.
+            ServerError: The transcription failed.
+            ConnectionClosed: The connection ended before.
+        """
+        if not self._monitor.wait(
+            self._changed, lambda: self._is_settled(item_id), timeout
+        ):
+            raise TimeoutError(
+                f"no transcript of {item_id} arrived within {timeout:g} s; does the "
+                "session have audio.input.transcription?"
+            )
+        with self._monitor.lock:
+            entry = self._find(item_id)
+            item = entry.view() if entry else None
+        if item and item.transcription == "completed":
+            return item.text
+        if item and item.transcription_error:
+            raise ServerError(item.transcription_error)
+        assert self._error is not None
+        raise self._error()
+
+    def __iter__(self) -> Iterator[ConversationItem]:
+        return iter(self.items)
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def __bool__(self) -> bool:
+        return True  # a conversation without items is one all the same
+
+    def __repr__(self) -> str:
+        return f"<Conversation {self._id or ''} of {len(self)} items>"
+
+    def __str__(self) -> str:
+        return as_lines(self.items)
+
+    # Taking it elsewhere
+
+    def to_markdown(self) -> str:
+        """Return the conversation as Markdown, a paragraph for each item."""
+        return as_markdown(self.items)
+
+    def to_json(self, *, indent: int | None = 2) -> str:
+        """Return `snapshot()` as JSON text."""
+        return json.dumps(self.snapshot(), ensure_ascii=False, indent=indent)
+
+    def snapshot(self) -> dict[str, Any]:
+        """
+        Return the conversation in plain JSON types, for `restoration()`.
+
+        It has a ``version``, and audio (as base64) only where that was kept.
+        """
+        return take_snapshot(self.items, self._id)
+
+    # Changing what only this side knows
+
+    def attach_audio(
+        self, item_id: str, audio: bytes, *, content_index: int = 0
+    ) -> None:
+        """
+        Add the audio of what the user said, which the server does not repeat.
+
+        Args:
+            item_id: The item.
+            audio: In the session's input format.
+            content_index: The content part.
+
+        Raises:
+            RuntimeError: This conversation keeps no audio.
+            KeyError: There is no such item.
+        """
+        if not self._keep_audio:
+            raise RuntimeError("this conversation keeps no audio; ask for keep_audio")
+        with self._monitor.lock:
+            self._entries[item_id].set_audio(content_index, audio, InputAudio())
+
+    def clear(self) -> None:
+        """Forget all items, since a new session has none of them."""
+        with self._monitor.lock:
+            self._order.clear()
+            self._entries.clear()
+            self._early.clear()
+
+    # Methods for the connection
+
+    def end(self, error: Callable[[], Exception]) -> None:
+        """Let those who wait know that nothing more will come."""
+        with self._monitor.lock:
+            self._error = error
+            self._changed.notify_all()
+
+    def handlers(self) -> Mapping[type[ServerEvent], Callable[[Any], None]]:
+        """Return the handler for each class of events that tells of items."""
+        return {
+            event_type: self._locked(handle)
+            for event_type, handle in _HANDLERS.items()
+            if self._keep_audio or event_type is not ResponseOutputAudioDelta
+        }
+
+    def _locked(
+        self, handle: Callable[[Conversation, Any], None]
+    ) -> Callable[[Any], None]:
+        def absorb(event: Any) -> None:
+            with self._monitor.lock:
+                handle(self, event)
+
+        return absorb
+
+    # Private methods, which hold the lock: items
+
+    def _upsert(self, item: Item, previous: Maybe[str]) -> None:
+        item_id = item_id_of(item)
+        if item_id is not None:
+            entry = self._place(item_id, previous)
+            entry.refresh(item, keep_audio=self._keep_audio)
+            self._changed.notify_all()
+
+    def _place(self, item_id: str, previous: Maybe[str]) -> Entry:
+        entry = self._entries.get(item_id)
+        if entry is None:
+            entry = self._early.pop(item_id, None) or Entry(item_id)
+            self._entries[item_id] = entry
+        self._order.place(item_id, previous)
+        return entry
+
+    def _find(self, item_id: str) -> Entry | None:
+        return self._entries.get(item_id) or self._early.get(item_id)
+
+    def _known(self, item_id: str) -> Entry:
+        """Return the entry of an item, or one that nobody will see."""
+        return self._entries.get(item_id) or Entry(item_id)
+
+    def _is_settled(self, item_id: str) -> bool:
+        entry = self._find(item_id)
+        known = entry is not None and entry.transcription in ("completed", "failed")
+        return known or self._error is not None
+
+    def _on_conversation(self, event: ConversationCreated) -> None:
+        self._id = event.conversation.id or None
+
+    def _on_session(self, event: SessionCreated | SessionUpdated) -> None:
+        audio = getattr(event.session, "audio", None)
+        audio_format = audio and audio.output and audio.output.format
+        if audio_format:
+            pcm = isinstance(audio_format, AudioPcm)
+            self._bytes_per_ms = _BYTES_PER_MS if pcm else _G711_BYTES_PER_MS
+
+    def _on_item(
+        self,
+        event: ConversationItemAdded | ConversationItemCreated | ConversationItemDone,
+    ) -> None:
+        self._upsert(event.item, event.previous_item_id)
+
+    def _on_committed(self, event: InputAudioBufferCommitted) -> None:
+        if event.item_id not in self._entries:
+            placeholder = Message(
+                id=event.item_id, role="user", content=[InputAudio(transcript=None)]
+            )
+            self._upsert(placeholder, event.previous_item_id)
+
+    def _on_retrieved(self, event: ConversationItemRetrieved) -> None:
+        item_id = item_id_of(event.item)
+        if item_id is not None:
+            entry = self._place(item_id, UNSET)
+            entry.refresh(event.item, keep_audio=self._keep_audio, retrieved=True)
+            self._changed.notify_all()
+
+    def _on_deleted(self, event: ConversationItemDeleted) -> None:
+        self._order.remove(event.item_id)
+        self._entries.pop(event.item_id, None)
+        self._early.pop(event.item_id, None)
+
+    def _on_truncated(self, event: ConversationItemTruncated) -> None:
+        entry = self._entries.get(event.item_id)
+        if entry is not None:
+            kept_ms = event.audio_end_ms or 0
+            entry.truncate(event.content_index, kept_ms, kept_ms * self._bytes_per_ms)
+
+    # Private methods, which hold the lock: what the user said
+
+    def _listener(self, item_id: str) -> Entry:
+        """Return the entry of an item, which may arrive later than its transcript."""
+        entry = self._find(item_id)
+        if entry is None:
+            while len(self._early) >= _EARLY_LIMIT:
+                del self._early[next(iter(self._early))]
+            entry = self._early[item_id] = Entry(item_id)
+        return entry
+
+    def _on_heard_piece(
+        self, event: ConversationItemInputAudioTranscriptionDelta
+    ) -> None:
+        self._listener(event.item_id).hear(event.content_index or 0, event.delta or "")
+
+    def _on_heard(
+        self, event: ConversationItemInputAudioTranscriptionCompleted
+    ) -> None:
+        self._listener(event.item_id).heard(event.content_index, event.transcript)
+        self._changed.notify_all()
+
+    def _on_misheard(
+        self, event: ConversationItemInputAudioTranscriptionFailed
+    ) -> None:
+        self._listener(event.item_id).misheard(event.content_index, event.error)
+        self._changed.notify_all()
+
+    # Private methods, which hold the lock: what the model says. Items that are not
+    # known belong to responses outside the conversation.
+
+    def _on_text_piece(self, event: ResponseOutputTextDelta) -> None:
+        self._known(event.item_id).say(event.content_index, event.delta, _WRITTEN)
+
+    def _on_text(self, event: ResponseOutputTextDone) -> None:
+        self._known(event.item_id).settle(event.content_index, event.text, _WRITTEN)
+
+    def _on_said_piece(self, event: ResponseOutputAudioTranscriptDelta) -> None:
+        self._known(event.item_id).say(event.content_index, event.delta, _SPOKEN)
+
+    def _on_said(self, event: ResponseOutputAudioTranscriptDone) -> None:
+        known = self._known(event.item_id)
+        known.settle(event.content_index, event.transcript, _SPOKEN)
+
+    def _on_audio(self, event: ResponseOutputAudioDelta) -> None:
+        known = self._known(event.item_id)
+        known.add_audio(event.content_index, event.delta, _SPOKEN)
+
+    def _on_arguments(self, event: ResponseFunctionCallArgumentsDone) -> None:
+        self._known(event.item_id).set_arguments(event.arguments)
+
+    def _on_output(self, event: ResponseOutputItemDone) -> None:
+        self._refresh_known(event.item)
+
+    def _on_response(self, event: ResponseDone) -> None:
+        for item in event.response.output or ():
+            self._refresh_known(item)
+
+    def _refresh_known(self, item: Item) -> None:
+        entry = self._entries.get(item_id_of(item) or "")
+        if entry is not None:
+            entry.refresh(item, keep_audio=self._keep_audio)
+
+
+_HANDLERS: dict[type[ServerEvent], Callable[[Conversation, Any], None]] = {
+    ConversationCreated: Conversation._on_conversation,
+    ConversationItemAdded: Conversation._on_item,
+    ConversationItemCreated: Conversation._on_item,
+    ConversationItemDeleted: Conversation._on_deleted,
+    ConversationItemDone: Conversation._on_item,
+    ConversationItemInputAudioTranscriptionCompleted: Conversation._on_heard,
+    ConversationItemInputAudioTranscriptionDelta: Conversation._on_heard_piece,
+    ConversationItemInputAudioTranscriptionFailed: Conversation._on_misheard,
+    ConversationItemRetrieved: Conversation._on_retrieved,
+    ConversationItemTruncated: Conversation._on_truncated,
+    InputAudioBufferCommitted: Conversation._on_committed,
+    ResponseDone: Conversation._on_response,
+    ResponseFunctionCallArgumentsDone: Conversation._on_arguments,
+    ResponseOutputAudioDelta: Conversation._on_audio,
+    ResponseOutputAudioTranscriptDelta: Conversation._on_said_piece,
+    ResponseOutputAudioTranscriptDone: Conversation._on_said,
+    ResponseOutputItemDone: Conversation._on_output,
+    ResponseOutputTextDelta: Conversation._on_text_piece,
+    ResponseOutputTextDone: Conversation._on_text,
+    SessionCreated: Conversation._on_session,
+    SessionUpdated: Conversation._on_session,
+}
