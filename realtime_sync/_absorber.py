@@ -40,11 +40,17 @@ class Absorber:
     """
 
     def __init__(
-        self, monitor: Monitor, dispatcher: Dispatcher, dialect: Dialect
+        self,
+        monitor: Monitor,
+        dispatcher: Dispatcher,
+        dialect: Dialect,
+        *,
+        log_content: bool,
     ) -> None:
         self._monitor = monitor
         self._dispatcher = dispatcher
-        self._dialect = dialect
+        self._dialect: Dialect = dialect
+        self._log_content = log_content
         self._handlers: dict[type[ServerEvent], tuple[Handler, ...]] = {}
         self._end_handlers: tuple[EndHandler, ...] = ()
         self._inboxes: tuple[Inbox, ...] = ()
@@ -85,7 +91,7 @@ class Absorber:
             self._dispatcher.report(exc)
             return None
         if logger.isEnabledFor(logging.DEBUG):
-            log_event(logger, "<", event)
+            log_event(logger, "<", event, content=self._log_content)
         answered = False
         for handler in self._handlers.get(type(event), ()):
             answered = self._handle(handler, event) or answered

@@ -11,7 +11,7 @@ import weakref
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor
 from types import TracebackType
-from typing import Any, TypeVar, overload
+from typing import Any, TypeVar, cast, overload
 
 from ._absorber import Absorber
 from ._acknowledgements import Acknowledgements
@@ -78,6 +78,7 @@ class BaseConnection:
         keepalive: Keepalive,
         close_timeout: float,
         max_queue: int,
+        log_content: bool,
         name: str,
     ) -> None:
         self._pid = os.getpid()
@@ -86,7 +87,10 @@ class BaseConnection:
         self._monitor = Monitor()
         self._dispatcher = Dispatcher(dialect)
         self._queue = SendQueue(max_queue)
-        self._absorber = Absorber(self._monitor, self._dispatcher, dialect)
+        self._log_content = log_content
+        self._absorber = Absorber(
+            self._monitor, self._dispatcher, dialect, log_content=log_content
+        )
         self._acknowledgements = Acknowledgements(self._monitor)
         self._backlog = Backlog(self._monitor)
         self._absorber.open_inbox(self._backlog)
@@ -184,11 +188,11 @@ class BaseConnection:
         payload = encode(event, self._dialect)
         if len(payload) > _MAX_MESSAGE_BYTES:
             raise ValueError(
-                f"the event takes {len(payload)} bytes of JSON, and services "
-                f"refuse more than {_MAX_MESSAGE_BYTES}; send audio in pieces and smaller images"
+                f"the event takes {len(payload)} bytes of JSON; services refuse more "
+                f"than {_MAX_MESSAGE_BYTES}: send audio in pieces, or smaller images"
             )
         if logger.isEnabledFor(logging.DEBUG):
-            log_event(logger, ">", event)
+            log_event(logger, ">", event, content=self._log_content)
         kind = event["type"] if isinstance(event, Mapping) else event.type
         self._put(payload, _LANES.get(kind, Lane.COMMAND), timeout)
 
@@ -333,12 +337,12 @@ class BaseConnection:
             ConnectionClosed: The connection has ended.
         """
         self._ensure_usable()
-        inbox = Inbox(
-            self._monitor, (resolve_event_type(event_type, self._dialect),), predicate
-        )  # type: ignore[arg-type]
+        key = resolve_event_type(event_type, self._dialect)
+        accept = cast("Callable[[ServerEvent], bool] | None", predicate)
+        inbox = Inbox(self._monitor, (key,), accept)
         self._absorber.open_inbox(inbox)
         try:
-            return inbox.take(timeout)  # type: ignore[return-value]
+            return cast("E", inbox.take(timeout))
         finally:
             self._absorber.close_inbox(inbox)
 

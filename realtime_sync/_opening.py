@@ -7,6 +7,7 @@ server has said that the session is there.
 
 from __future__ import annotations
 
+import logging
 import platform
 import ssl
 import uuid
@@ -15,6 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 import attrs
 
 from ._deadline import Deadline
+from ._logging import redact_headers, redact_text, redact_url
 from ._version import VERSION
 from .credentials import Credential, authorization_headers, handshake_hint
 from .endpoints import Endpoint
@@ -31,6 +33,8 @@ from .transport import CLOSE, TEXT, ConnectRequest, Frame, Transport
 
 
 __all__ = ["Opened", "Opening"]
+
+logger = logging.getLogger("realtime_sync.opening")
 
 _USER_AGENT = (
     f"realtime-sync/{VERSION} Python/{platform.python_version()} ({platform.system()})"
@@ -128,9 +132,18 @@ class Opening:
             timeout=deadline.remaining(),
             max_message_bytes=self.max_message_bytes,
         )
+        logger.info(
+            "opening %s with headers %s",
+            redact_url(self.endpoint.url),
+            redact_headers(headers),
+        )
         try:
             return transport.connect(request)
         except HandshakeError as exc:
+            # Services echo keys, wrong ones above all.
+            secrets = [headers.get(name, "") for name in ("api-key", "Authorization")]
+            exc.body = redact_text(exc.body, secrets)
+            exc.message = exc.message and redact_text(exc.message, secrets)
             exc.hint = exc.hint or handshake_hint(
                 exc.status, exc.code, self.endpoint, self.scope
             )

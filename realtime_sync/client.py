@@ -66,6 +66,8 @@ class RealtimeClient:
         ping_timeout: For anything to arrive after a ping.
         max_queue: Bytes that may wait to be sent before callers block.
         max_message_bytes: Bytes of a received message that are too much.
+        logging_enable: Whether lines of the debug log hold texts as well, not only
+            sizes; audio and secrets never.
         make_transport: Makes the transport of each connection; for tests.
 
     Raises:
@@ -93,15 +95,15 @@ class RealtimeClient:
     ping_timeout: float | None = attrs.field(default=20.0, kw_only=True)
     max_queue: int = attrs.field(default=1024 * 1024, kw_only=True)
     max_message_bytes: int = attrs.field(default=16 * 1024 * 1024, kw_only=True)
+    logging_enable: bool = attrs.field(default=False, kw_only=True)
     make_transport: Callable[[], Transport] = attrs.field(
         default=WebSocketTransport, kw_only=True, repr=False
     )
 
     def __attrs_post_init__(self) -> None:
         configure_logging()
-        endpoint = self._resolve(model=self.model or "any")
-        if self.credential is not None or not endpoint.is_loopback:
-            check_credential(self.credential, endpoint, scope=self.scope)
+        endpoint = self._resolve(model=self.model, partial=True)
+        check_credential(self.credential, endpoint, scope=self.scope)
 
     @classmethod
     def from_environment(
@@ -239,6 +241,7 @@ class RealtimeClient:
         model: str | None,
         intent: str | None = None,
         call_id: str | None = None,
+        partial: bool = False,
     ) -> Endpoint:
         return resolve_endpoint(
             self.endpoint,
@@ -246,6 +249,7 @@ class RealtimeClient:
             api_version=self.api_version,
             intent=intent,
             call_id=call_id,
+            partial=partial,
         )
 
     def _open(self, kind: type[C], endpoint: Endpoint) -> C:
@@ -266,6 +270,7 @@ class RealtimeClient:
             keepalive=Keepalive(interval=self.ping_interval, timeout=self.ping_timeout),
             close_timeout=self.close_timeout,
             max_queue=self.max_queue,
+            log_content=self.logging_enable,
             name=f"realtime_sync-{next(_numbers)}",
         )
         connection._client = self  # an emulated client must outlive its connections
