@@ -447,8 +447,7 @@ class Channel:
     def _await_close(self) -> None:
         """Give the server the rest of the close timeout to answer the close frame."""
         with self._monitor.lock:
-            deadline = self._close_deadline
-            left = 0.0 if deadline.expired() else deadline.remaining()
+            left = self._close_deadline.left()
             closed = self._changed.wait_for(self._is_closed, left)
         if not closed:
             self.abort()
@@ -508,8 +507,8 @@ class Channel:
 
     def _join(self, deadline: Deadline) -> None:
         for thread in (self._reader, self._writer):
-            if thread.ident is not None and not deadline.expired():
-                thread.join(deadline.remaining())
+            if thread.ident is not None:
+                thread.join(deadline.left())
         if self._reader.is_alive():
             logger.warning("a callback still holds the thread %s", self._reader.name)
 

@@ -38,6 +38,10 @@ class Deadline:
             raise self.error()
         return left
 
+    def left(self) -> float | None:
+        """Return the seconds that are left, zero when none are, or None for no limit."""
+        return None if self._at is None else max(0.0, self._at - time.monotonic())
+
     def expired(self) -> bool:
         """Tell whether no time is left."""
         return self._at is not None and time.monotonic() >= self._at

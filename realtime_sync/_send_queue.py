@@ -168,7 +168,7 @@ class SendQueue:
                 return
             self._producers_wait += 1
             try:
-                if deadline.expired() or not self._space.wait(deadline.remaining()):
+                if not self._space.wait(deadline.left()):
                     raise SendQueueFull(self._full_message(timeout))
             finally:
                 self._producers_wait -= 1

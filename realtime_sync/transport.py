@@ -175,7 +175,7 @@ class WebSocketTransport(Transport):
 
 
 def _left(deadline: Deadline) -> float | None:
-    return 0.0 if deadline.expired() else deadline.remaining()
+    return deadline.left()
 
 
 def _open(line: Line, request: ConnectRequest) -> tuple[Mapping[str, str], bytes]:
