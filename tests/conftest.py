@@ -1,0 +1,67 @@
+"""What every test gets: a connection without a server, and a look at what it left."""
+
+from __future__ import annotations
+
+import gc
+import os
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import scripted
+
+from realtime_sync import RealtimeConnection
+from realtime_sync.transport import FakeTransport
+
+
+_LEAVE = 5.0  # seconds in which a thread that was told to end has ended
+_OPEN_FILES = Path("/proc/self/fd")  # Linux only; elsewhere sockets go unchecked
+
+
+def _threads() -> set[threading.Thread]:
+    return {
+        thread
+        for thread in threading.enumerate()
+        if not thread.daemon or thread.name.startswith("realtime_sync")
+    }
+
+
+def _sockets() -> set[str]:
+    if not _OPEN_FILES.is_dir():
+        return set()
+    targets = set()
+    for name in os.listdir(_OPEN_FILES):
+        try:
+            targets.add(os.readlink(_OPEN_FILES / name))
+        except OSError:  # the descriptor of the listing itself
+            continue
+    return {target for target in targets if target.startswith("socket:")}
+
+
+@pytest.fixture(autouse=True)
+def _leaves_nothing_behind() -> Iterator[None]:
+    """Fail a test that leaves a thread running or a socket open."""
+    threads, sockets = _threads(), _sockets()
+    yield
+    for thread in _threads() - threads:
+        thread.join(_LEAVE)
+    if _sockets() - sockets:
+        gc.collect()  # what is unreachable warns by itself
+    left = sorted(thread.name for thread in _threads() - threads)
+
+    assert [] == left
+    assert set() == _sockets() - sockets
+
+
+@pytest.fixture(name="transport")
+def _transport() -> FakeTransport:
+    """A transport whose server says that the session exists, and then nothing."""
+    return FakeTransport(scripted.created())
+
+
+@pytest.fixture(name="connection")
+def _connection(transport: FakeTransport) -> Iterator[RealtimeConnection]:
+    """A connection over *transport*."""
+    with scripted.connect(transport) as connection:
+        yield connection
