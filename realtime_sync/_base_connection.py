@@ -395,13 +395,14 @@ class BaseConnection:
         if channel is None or self._pid != os.getpid():
             return
         if channel.state is not State.CLOSED:
+            name = repr(self)
+            channel.abort()  # first, for warnings may be errors
             warnings.warn(
-                f"{self!r} was never closed; use it in a with statement",
+                f"{name} was never closed; use it in a with statement",
                 ResourceWarning,
                 stacklevel=2,
                 source=self,
             )
-            channel.abort()
 
     # Private
 

@@ -407,9 +407,13 @@ class Channel:
         interval, timeout = self._keepalive.interval, self._keepalive.timeout
         if interval is None:
             return None
-        unanswered = self._heard_at < self._pinged_at
-        wait = timeout if unanswered and timeout is not None else interval
-        return max(0.0, self._pinged_at + wait - monotonic())
+        if timeout is None or self._heard_at >= self._pinged_at:
+            due = self._pinged_at + interval
+        elif self._dispatching:  # look again with the next ping
+            due = self._pinged_at + max(interval, timeout)
+        else:
+            due = max(self._pinged_at, self._listening_since) + timeout
+        return max(0.0, due - monotonic())
 
     def _keep_alive(self, transport: Transport) -> None:
         """Ping when it is time; notice that nothing came back."""

@@ -22,7 +22,8 @@ class Inbox:
     Args:
         monitor: The connection's.
         keys: Types of events as `resolve_event_type()` returns them; none for all.
-        accept: A further condition, called on the reader thread.
+        accept: A further condition, called on the reader thread. What it raises is
+            raised where the events are taken.
         limit: How many events may wait. Beyond it the oldest are dropped, and `take()`
             says so.
     """
@@ -47,7 +48,12 @@ class Inbox:
         """Keep *event* if it is asked for. Runs on the reader thread."""
         if self._keys and not any(matches(event, key) for key in self._keys):
             return
-        if self._accept is not None and not self._accept(event):
+        try:
+            if self._accept is not None and not self._accept(event):
+                return
+        except Exception as exc:  # user code: it must not end the reader thread
+            failure = exc
+            self.end(lambda: failure)
             return
         with self._monitor.lock:
             if len(self._events) >= self._limit:
