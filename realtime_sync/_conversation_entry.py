@@ -29,6 +29,7 @@ Transcription = Literal["in_progress", "completed", "failed"]
 _WRITTEN = (InputText, OutputText, Text)
 _SPOKEN = (InputAudio, OutputAudio, Audio)
 _HEARD = InputAudio()
+_FINAL = ("completed", "incomplete")
 
 
 @attrs.frozen(kw_only=True)
@@ -168,6 +169,9 @@ class Entry:
                 if isinstance(part, InputAudio) and part.transcript:
                     self.transcription = "completed"
             item = attrs.evolve(item, content=())
+        ended = getattr(self._item, "status", None) in _FINAL
+        if ended and not retrieved and getattr(item, "status", None) == "in_progress":
+            return  # said late, or said twice
         self._item = item
 
     def say(self, index: int, piece: str, shell: ContentPart) -> None:

@@ -224,7 +224,7 @@ class ServerError(RealtimeError):
 
 class ResponseError(RealtimeError):
     """
-    A response ended with status ``failed``.
+    A response failed, or is not complete though its caller insisted on that.
 
     Attributes:
         response: The `Response` as the server's ``response.done`` had it.
@@ -238,6 +238,7 @@ class ResponseError(RealtimeError):
         details = self.response.status_details
         error = details.error if details else None
         words = (error.message or error.code or error.type) if error else None
+        words = words or (details.reason if details else None)
         status = self.response.status or "unknown"
         text = f"response {self.response.id or '?'} ended with status {status}"
         return f"{text}: {words}" if words else text

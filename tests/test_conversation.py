@@ -388,6 +388,13 @@ class TestWhatTheModelSays:
 
         assert "incomplete" == conversation.items[0].status
 
+    def test_an_item_ends_once(self, conversation: Conversation) -> None:
+        """An item that has ended is not in progress again, whoever says so late."""
+        feed(conversation, begun(), finished(turns.said("Hello")), begun())
+        item = conversation.items[0]
+
+        assert ("Hello", "completed") == (item.text, item.status)
+
     def test_out_of_band_leaves_no_trace(self, conversation: Conversation) -> None:
         """Responses outside the conversation are not in it."""
         feed(

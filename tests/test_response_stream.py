@@ -336,7 +336,7 @@ class TestEnd:
 
         assert ["Hel"] == list(stream.text())
         assert (status, reason) == (result.status, result.reason)
-        with pytest.raises(ResponseError, match=status):
+        with pytest.raises(ResponseError, match=f"{status}: {reason}"):
             result.raise_for_status()
 
     def test_status_follows(self, stream: ResponseStream) -> None:

@@ -6,6 +6,7 @@ import gc
 import threading
 import weakref
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import model_turns as turns
 import pytest
@@ -13,13 +14,15 @@ import pytest
 from realtime_sync._monitor import Monitor
 from realtime_sync._response_expectations import TOKEN_KEY, tag
 from realtime_sync._responses import ResponseRouter
+from realtime_sync.conversation import Conversation, restoration
 from realtime_sync.errors import (
     ConnectionClosedError,
     ConnectionClosedOK,
     ServerError,
 )
 from realtime_sync.protocol._model import UNSET, ServerEvent
-from realtime_sync.protocol.items import McpCall
+from realtime_sync.protocol.codec import Dialect, decode_server_event
+from realtime_sync.protocol.mcp_items import McpCall
 from realtime_sync.protocol.responses import ErrorDetails, ResponseCreateParams
 from realtime_sync.protocol.server_events import (
     ResponseMcpCallCompleted,
@@ -28,6 +31,7 @@ from realtime_sync.protocol.server_events import (
     UnknownEvent,
 )
 from realtime_sync.response_stream import ResponseStream
+from realtime_sync.usage import UsageMeter
 
 
 WAIT = 10.0  # seconds that a correct run never needs
@@ -477,6 +481,32 @@ class TestServerResponses:
 
         assert {f"r{number}" for number in range(10)} == set(taken)
         assert 10 == len(taken)
+
+
+class TestEveryEvent:
+    @pytest.mark.parametrize("dialect", ["ga", "preview"])
+    def test_is_tolerated(self, router: ResponseRouter, dialect: Dialect) -> None:
+        """No event that a server sends breaks what follows, in whatever order."""
+        conversation = Conversation(Monitor(), keep_audio=True)
+        meter = UsageMeter(Monitor())
+        tables = (router.handlers(), conversation.handlers(), meter.handlers())
+        folder = {"ga": "server", "preview": "preview/server"}[dialect]
+        samples = sorted((Path(__file__).parent / "wire" / folder).glob("*.json"))
+        responses = router.responses()
+        for sample in (*samples, *reversed(samples)):
+            event = decode_server_event(sample.read_bytes(), dialect)
+            for table in tables:
+                if type(event) in table:
+                    table[type(event)](event)
+        router.end(closed)
+        streams = list(responses)
+
+        assert samples
+        assert len(streams) > 0
+        assert str(conversation)
+        assert conversation.to_markdown()
+        assert restoration(conversation.snapshot()).events
+        assert meter.totals.responses > 0
 
 
 class TestMemory:
