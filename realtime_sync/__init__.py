@@ -8,6 +8,7 @@ send queue. `RealtimeClient` holds the settings, `RealtimeConnection` is what it
 """
 
 from . import protocol as _protocol
+from ._server_responses import ServerResponses
 from ._version import VERSION as __version__  # noqa: N811  # by convention
 from .client import RealtimeClient
 from .connection import (
@@ -15,7 +16,14 @@ from .connection import (
     TranscriptionConnection,
     TranslationConnection,
 )
-from .conversation import Conversation
+from .conversation import (
+    Conversation,
+    ConversationItem,
+    Loss,
+    Restoration,
+    restoration,
+    restore_events,
+)
 from .errors import (
     AuthenticationError,
     ConnectError,
@@ -35,6 +43,7 @@ from .errors import (
 )
 from .protocol import *  # noqa: F403  # its `__all__` is tested
 from .response_stream import ResponseResult, ResponseStream
+from .usage import Prices, UsageTotals
 
 
 __all__ = [
@@ -44,9 +53,12 @@ __all__ = [
     "ConnectionClosedError",
     "ConnectionClosedOK",
     "Conversation",
+    "ConversationItem",
     "DecodeError",
     "HandshakeError",
     "LocalProtocolError",
+    "Loss",
+    "Prices",
     "ProtocolError",
     "RealtimeClient",
     "RealtimeConnection",
@@ -55,12 +67,17 @@ __all__ = [
     "ResponseError",
     "ResponseResult",
     "ResponseStream",
+    "Restoration",
     "SendQueueFull",
     "ServerError",
+    "ServerResponses",
     "SessionExpired",
     "TranscriptionConnection",
     "TranslationConnection",
+    "UsageTotals",
     "__version__",
+    "restoration",
+    "restore_events",
 ]
 
 __all__ += _protocol.__all__

@@ -16,7 +16,7 @@ from ._asking import Question, user_message
 from ._base_connection import DEFAULT_TIMEOUT, BaseConnection
 from ._deadline import Deadline
 from ._input_audio import AudioSplitter
-from ._response_expectations import TOKEN_KEY
+from ._response_expectations import tag
 from ._responses import ResponseRouter
 from ._send_queue import Lane
 from ._server_responses import ServerResponses
@@ -53,6 +53,7 @@ from .protocol.sessions import (
 )
 from .protocol.translation_events import SessionClose, SessionInputAudioBufferAppend
 from .response_stream import ResponseResult, ResponseStream
+from .usage import UsageMeter, UsageTotals
 
 
 __all__ = ["RealtimeConnection", "TranscriptionConnection", "TranslationConnection"]
@@ -273,7 +274,9 @@ class RealtimeConnection(_AudioCommands):
     def _register_handlers(self) -> None:
         self.conversation = Conversation(self._monitor)
         self._responses = ResponseRouter(self._monitor, self._send_cancel())
+        self._usage = UsageMeter(self._monitor)
         self._absorber.register(self.conversation.handlers(), self.conversation.end)
+        self._absorber.register(self._usage.handlers())
         self._absorber.register(self._responses.handlers(), self._responses.end)
         super()._register_handlers()
 
@@ -405,17 +408,18 @@ class RealtimeConnection(_AudioCommands):
                 return None
             return max(0.0, timeout - (time.monotonic() - started))
 
-        if params.conversation == "none" or when_busy == "raise":
-            return self._create_response(params, None, left())
+        side = params.conversation == "none"
+        if side or (when_busy == "raise" and not self._responses.cancelling):
+            return self._expect_and_create(params, left())
         while True:
             if when_busy == "cancel":
                 self._responses.cancel()
-            token = uuid.uuid4().hex
+            tagged, token = tag(params)
             stream = self._responses.expect_when_idle(token, left())
             if stream is None:
                 raise TimeoutError(f"a response was in progress for {timeout:g} s")
             try:
-                return self._create_response(params, (token, stream), left())
+                return self._send_create(tagged, stream, left())
             except ServerError as exc:
                 # Turn detection was faster, and its `response.created` is on the way.
                 if exc.code != _BUSY or left() == 0.0:
@@ -462,12 +466,8 @@ class RealtimeConnection(_AudioCommands):
         Raises:
             ConnectionClosed: The connection has ended.
         """
-        self.send(
-            ResponseCancel(
-                event_id=new_event_id(),
-                response_id=UNSET if response_id is None else response_id,
-            )
-        )
+        self._ensure_usable()
+        self._responses.cancel(response_id)
 
     def clear_output_audio(self) -> None:
         """
@@ -492,25 +492,29 @@ class RealtimeConnection(_AudioCommands):
         """The id of the response that writes to the conversation now, or None."""
         return self._responses.active
 
+    @property
+    def usage(self) -> UsageTotals:
+        """The tokens of all responses and transcriptions so far."""
+        return self._usage.totals
+
     # Private
 
-    def _create_response(
+    def _expect_and_create(
+        self, params: ResponseCreateParams, timeout: float | None
+    ) -> ResponseStream:
+        tagged, token = tag(params)
+        stream = self._responses.expect(
+            token, out_of_band=params.conversation == "none"
+        )
+        return self._send_create(tagged, stream, timeout)
+
+    def _send_create(
         self,
         params: ResponseCreateParams,
-        taken: tuple[str, ResponseStream] | None,
+        stream: ResponseStream,
         timeout: float | None,
     ) -> ResponseStream:
-        token = taken[0] if taken else uuid.uuid4().hex
-        out_of_band = params.conversation == "none"
-        metadata = {**(params.metadata or {}), TOKEN_KEY: token}
-        event = ResponseCreate(
-            event_id=new_event_id(), response=attrs.evolve(params, metadata=metadata)
-        )
-        stream = (
-            taken[1]
-            if taken
-            else self._responses.expect(token, out_of_band=out_of_band)
-        )
+        event = ResponseCreate(event_id=new_event_id(), response=params)
         try:
             self._command(event, timeout, lambda made: made.response.id == stream.id)
         except ServerError as exc:
