@@ -12,11 +12,12 @@ other side hears, even through G.711, and nothing has to be pretended.
 from __future__ import annotations
 
 import math
-import sys
 from array import array
 from collections.abc import Iterator
 from functools import cache, lru_cache
 from operator import mul
+
+from ..audio._samples import from_samples, to_samples
 
 
 __all__ = ["EnergyDetector", "ToneSpeech"]
@@ -38,29 +39,19 @@ _QUIET = 250  # mean magnitude, about -40 dBFS
 _CLEAR = 0.5  # share of a slot's energy that its tones must hold
 
 
-def _samples(pcm: bytes) -> array[int]:
-    """Return the samples of 16-bit little-endian *pcm*; half a sample is dropped."""
-    samples = array("h", pcm[: len(pcm) & ~1])
-    if sys.byteorder == "big":
-        samples.byteswap()
-    return samples
-
-
 # The voice
 
 
 @cache
 def _slot(*tones: int) -> bytes:
     """Return the PCM of one slot that holds *tones* (Hz), soft at both ends."""
-    samples = array("h")
+    samples = []
     for n in range(_SLOT):
         # 2 ms of fade keep the tones from clicking.
         fade = min(1.0, (n + 0.5) / 48, (_SLOT - n - 0.5) / 48)
         wave = sum(math.sin(math.tau * tone * n / _SAMPLE_RATE) for tone in tones)
         samples.append(round(_PEAK * fade * wave / len(tones)))
-    if sys.byteorder == "big":
-        samples.byteswap()
-    return samples.tobytes()
+    return from_samples(samples)
 
 
 def _slots(text: str) -> Iterator[bytes]:
@@ -160,7 +151,7 @@ def _texts(heard: array[int], loud: list[bool]) -> Iterator[str]:
 
 @lru_cache(maxsize=32)
 def _heard(pcm: bytes) -> str:
-    heard = _samples(pcm)[::_STRIDE]
+    heard = to_samples(pcm)[::_STRIDE]
     loud = _loud_frames(heard)
     if texts := list(_texts(heard, loud)):
         return " ".join(texts)
@@ -197,7 +188,7 @@ class EnergyDetector:
         """
         self._pending += pcm
         full = len(self._pending) - len(self._pending) % _WINDOW_BYTES
-        samples = _samples(bytes(self._pending[:full]))
+        samples = to_samples(bytes(self._pending[:full]))
         del self._pending[:full]
         starts = range(0, len(samples), _WINDOW_BYTES // 2)
         return [self._probability(samples[n : n + 768 : 3]) for n in starts]
