@@ -407,13 +407,13 @@ class Channel:
         interval, timeout = self._keepalive.interval, self._keepalive.timeout
         if interval is None:
             return None
-        if timeout is None or self._heard_at >= self._pinged_at:
-            due = self._pinged_at + interval
-        elif self._dispatching:  # look again with the next ping
-            due = self._pinged_at + max(interval, timeout)
-        else:
-            due = max(self._pinged_at, self._listening_since) + timeout
-        return max(0.0, due - monotonic())
+        pinged_at, now = self._pinged_at, monotonic()
+        moments = [pinged_at + interval]
+        if timeout is not None and self._heard_at < pinged_at:
+            busy = self._dispatching  # then there is nothing to notice before a ping
+            since = pinged_at if busy else max(pinged_at, self._listening_since)
+            moments.append(since + timeout)
+        return min((each for each in moments if each > now), default=now) - now
 
     def _keep_alive(self, transport: Transport) -> None:
         """Ping when it is time; notice that nothing came back."""

@@ -9,7 +9,7 @@ from typing import Any
 
 from ._frames import CLOSE, PING, PONG, TEXT, Frame, close_payload
 from ._transport import ConnectRequest, Transport
-from .errors import ConnectionClosedError
+from .errors import ConnectionClosedError, RemoteProtocolError
 from .protocol._model import ClientEvent, ServerEvent
 from .protocol.codec import Dialect, decode_client_event, encode
 
@@ -112,7 +112,8 @@ class FakeTransport(Transport):
         Let the network break once all that was fed is received.
 
         Args:
-            failure: What `receive()` and `send()` raise; None for a lost connection.
+            failure: What `receive()` and `send()` raise; None for a lost connection. A
+                `RemoteProtocolError` is raised by `receive()` alone.
         """
         with self._changed:
             self._failure = failure or _broken("the fake broke")
@@ -169,7 +170,7 @@ class FakeTransport(Transport):
                 raise TimeoutError(f"the fake took nothing for {timeout:g} s")
             if self.aborted:
                 raise _broken("aborted", "client")
-            if self._failure is not None:
+            if not isinstance(self._failure, (RemoteProtocolError, type(None))):
                 raise self._failure
             self.frames += frames
             self._changed.notify_all()
