@@ -129,7 +129,7 @@ class TestBacklog:
         assert numbered(0) == backlog.take(0.0)
 
     def test_not_for_ever(self) -> None:
-        """When nobody reads nothing is kept, and reading begins with what comes next."""
+        """When nobody reads nothing is kept; reading begins with what comes next."""
         backlog = Backlog(Monitor())
         for number in range(1000):
             backlog.absorb(numbered(number))

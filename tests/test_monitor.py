@@ -46,7 +46,7 @@ class TestAnyThread:
 
 class TestReaderThread:
     def test_reads_on(self, monitor: Monitor) -> None:
-        """On the reader thread a wait reads, without the lock, until it is fulfilled."""
+        """On the reader thread a wait reads, without the lock, until it is over."""
         state: list[bool] = []
         monitor.bind_reader(lambda timeout: state.append(monitor.lock.locked()))
 
