@@ -22,6 +22,7 @@ from realtime_sync import (
     ResponseOutputTextDelta,
     SessionExpired,
 )
+from realtime_sync._channel import Keepalive
 from realtime_sync.transport import CLOSE, PING, PONG, FakeTransport, Frame
 
 
@@ -131,7 +132,7 @@ class TestEnd:
     def test_every_waiter(
         self, quick: RealtimeConnection, transport: FakeTransport, waiter: str, end: str
     ) -> None:
-        """Whoever waits is told how the connection ended, and who comes later is too."""
+        """Whoever waits is told how the connection ended, and so is who comes later."""
         finish, kind, expected = ENDS[end]
         with ThreadPoolExecutor(2) as pool:
             waiting = [pool.submit(WAITERS[waiter], quick) for _ in range(2)]
@@ -188,7 +189,7 @@ class TestEnd:
     def test_events(
         self, quick: RealtimeConnection, transport: FakeTransport, end: str
     ) -> None:
-        """An iterator ends with the connection, in silence only if that was in order."""
+        """An iterator ends with the connection, in silence if that was in order."""
         finish, kind, expected = ENDS[end]
         events = quick.events(timeout=WAIT)
         transport.feed(scripted.delta("last"))
@@ -460,10 +461,7 @@ class TestKeepalive:
             go_on.wait(WAIT)
 
         with scripted.connect(
-            transport,
-            ping_interval=interval,
-            ping_timeout=timeout,
-            close_timeout=SOON,
+            transport, ping_interval=None, close_timeout=SOON
         ) as connection:
             take = connection._queue.take
 
@@ -476,6 +474,9 @@ class TestKeepalive:
             connection.on(ResponseOutputTextDelta, hold)
             transport.feed(scripted.delta("hold"))
             assert busy.wait(WAIT)
+            keepalive = Keepalive(interval=interval, timeout=timeout)
+            connection._channel._keepalive = keepalive
+            connection.flush(WAIT)  # the writer looks at the clock again
             for _ in range(5):
                 assert transport.pings.acquire(timeout=WAIT)
 

@@ -278,7 +278,7 @@ class TestEnd:
             assert taken.result(WAIT) is None
 
     def test_finish_keeps_commands(self, queue: SendQueue) -> None:
-        """Commands and committed audio go before the close frame; other audio does not."""
+        """Commands and committed audio precede the close frame; other audio goes."""
         put(queue, "committed", Lane.AUDIO)
         put(queue, "commit", Lane.COMMIT)
         put(queue, "command")
