@@ -13,6 +13,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from ._emulate_command import add_emulate
 from .audio import WavWriter
 from .client import RealtimeClient
 from .connection import RealtimeConnection
@@ -75,11 +76,7 @@ def _parser() -> argparse.ArgumentParser:
     talk.add_argument("--voice", help="the voice of the answer")
     talk.add_argument("--transcription-model", default="whisper-1")
     talk.set_defaults(run=_talk)
-    emulate = commands.add_parser("emulate", help="serve the API on this machine")
-    emulate.add_argument("--host", default="127.0.0.1")
-    emulate.add_argument("--port", type=int, default=8765)
-    emulate.add_argument("--tls", action="store_true", help="serve wss")
-    emulate.set_defaults(run=_emulate)
+    add_emulate(commands)
     return parser
 
 
@@ -136,12 +133,3 @@ def _ask(connection: RealtimeConnection, path: Path, answer: WavWriter) -> None:
     print()
     for pcm in response.audio(timeout=_ANSWERING):
         answer.write(pcm)
-
-
-def _emulate(options: argparse.Namespace) -> None:
-    from .emulator import RealtimeEmulator
-
-    emulator = RealtimeEmulator(port=options.port, host=options.host, tls=options.tls)
-    with emulator:
-        print(f"serving {emulator.endpoint}; Ctrl-C ends it", flush=True)
-        emulator.serve_forever()

@@ -1,0 +1,144 @@
+"""`python -m realtime_sync emulate` serves what its options say, until it is told."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import signal
+import ssl
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from realtime_sync import (
+    AuthenticationError,
+    ConnectionClosedError,
+    HandshakeError,
+    RealtimeClient,
+)
+from realtime_sync.cli import main
+
+
+ROOT = Path(__file__).parents[1]
+
+
+@contextlib.contextmanager
+def _serving(*arguments: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """Run the command on a free port; yield the process and its endpoint."""
+    command = [sys.executable, "-m", "realtime_sync", "emulate", "--port", "0"]
+    with subprocess.Popen(
+        [*command, "--speech", "tone", *arguments],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        try:
+            yield process, process.stdout.readline().split()[1].rstrip(";")
+        finally:
+            process.kill()
+
+
+def _client(
+    endpoint: str,
+    key: str = "any",
+    model: str = "any",
+    ssl_context: ssl.SSLContext | None = None,
+) -> RealtimeClient:
+    return RealtimeClient(endpoint, key, model=model, ssl_context=ssl_context)
+
+
+def test_serves_wss_until_it_is_terminated(tmp_path: Path) -> None:
+    """TLS with the authority in a file; SIGTERM says goodbye to clients."""
+    ca_file = tmp_path / "ca.pem"
+    with _serving("--ca-file", str(ca_file)) as (process, endpoint):
+        assert process.stdout is not None
+        printed = process.stdout.readline()
+        context = ssl.create_default_context(cafile=str(ca_file))
+        with _client(endpoint, ssl_context=context).connect() as connection:
+            process.terminate()
+            with pytest.raises(ConnectionClosedError) as caught:
+                for _ in connection.events(timeout=20):
+                    pass
+            assert 0 == process.wait(20)
+
+    assert f"CA file: {ca_file}\n" == printed
+    assert endpoint.startswith("wss://")
+    assert 1001 == caught.value.code
+
+
+def test_ends_with_ctrl_c() -> None:
+    """SIGINT ends it with exit code 130 and without a traceback."""
+    with _serving() as (process, _):
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=20)
+
+    assert 130 == process.returncode
+    assert "" == errors
+
+
+def test_options_are_obeyed() -> None:
+    """Keys, deployments, the session's age, and faults in their order."""
+    with _serving(
+        *("--api-key", "good", "--deployment", "mine", "--session-seconds", "0.05"),
+        *("--fault", "http=503", "--speed", "inf", "--response-delay", "0"),
+    ) as (_, endpoint):
+        with pytest.raises(HandshakeError, match="503"):
+            _client(endpoint, "good", "mine").connect()
+        with pytest.raises(AuthenticationError):
+            _client(endpoint, "bad", "mine").connect()
+        with pytest.raises(HandshakeError, match="404"):
+            _client(endpoint, "good", "yours").connect()
+        with (
+            _client(endpoint, "good", "mine").connect() as connection,
+            pytest.raises(ConnectionClosedError) as caught,
+        ):
+            for _ in connection.events(timeout=20):
+                pass
+
+    assert 1001 == caught.value.code
+
+
+def test_faults_are_repeated_where_it_is_asked_for() -> None:
+    """With `--repeat-faults` each connection meets the fault."""
+    with _serving("--fault", "http=429", "--repeat-faults") as (_, endpoint):
+        for _ in range(3):
+            with pytest.raises(HandshakeError, match="429"):
+                _client(endpoint).connect()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--fault", "rain"], "there is no fault 'rain'"),
+        (["--fault", "slow=very"], "takes a number"),
+        (["--speed", "0"], "speed"),
+        (["--speech", "real", "--whisper-model", "/nowhere"], "/nowhere"),
+    ],
+)
+def test_says_what_is_wrong(
+    arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A wrong option ends the command with a sentence and exit code 1."""
+    if "real" in arguments:
+        pytest.importorskip("hibari", reason="needs the extra speech")
+    code = main(["emulate", "--port", "0", "--speech", "tone", *arguments])
+
+    assert 1 == code
+    assert re.search(re.escape(words), capsys.readouterr().err)
+
+
+def test_says_that_the_port_is_taken(capsys: pytest.CaptureFixture[str]) -> None:
+    """A port that another process listens on is an error that is told."""
+    with _serving() as (_, endpoint):
+        port = endpoint.rpartition(":")[2]
+        code = main(["emulate", "--port", port, "--speech", "tone"])
+
+    assert 1 == code
+    assert "in use" in capsys.readouterr().err
