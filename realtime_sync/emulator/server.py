@@ -39,7 +39,7 @@ class RealtimeEmulator:
     It is a context manager. All methods are thread-safe::
 
         with RealtimeEmulator() as emulator:
-            client = RealtimeClient(emulator.endpoint, "any key", model="any")
+            client = RealtimeClient(emulator.endpoint, "any-key", model="any")
 
     Args:
         port: The TCP port; 0 takes a free one.
