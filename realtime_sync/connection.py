@@ -102,6 +102,11 @@ class _SessionCommands(BaseConnection):
             TimeoutError: The server did not answer in time.
             ConnectionClosed: The connection has ended.
         """
+        if isinstance(session, Mapping) and self._session_class is not (
+            TranslationSession
+        ):
+            # The service insists on the type, which there is no choice about.
+            session = {"type": self._session_class.type, **session}
         event = SessionUpdate(
             event_id=new_event_id(), session=_model(session, self._session_class)
         )
