@@ -1,0 +1,205 @@
+"""Audio from wherever it is: paths, bytes, open files, arrays; and in pieces."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeGuard
+
+from ._extras import require
+from .pcm import SAMPLE_RATE, SampleAligner
+from .resampling import Resampler, resample
+from .wav import Audio, decode_wav, looks_like_wav
+
+
+if TYPE_CHECKING:
+    from typing import TypeAlias
+
+    AudioSource: TypeAlias = (
+        str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO | Audio | Any
+    )
+
+
+__all__ = ["frames", "load_audio"]
+
+# How files of other kinds begin: Ogg, FLAC, AIFF, CAF, and MP3 with tags.
+_OTHER_KINDS = (b"OggS", b"fLaC", b"FORM", b"caff", b"ID3")
+_RAW_SUFFIXES = (".pcm", ".raw")
+
+
+def load_audio(
+    source: AudioSource, rate: int = SAMPLE_RATE, *, source_rate: int | None = None
+) -> Audio:
+    """
+    Return a whole recording as mono PCM at the rate that is wanted.
+
+    Args:
+        source: A path; bytes or an open file, with a WAV file or raw 16-bit mono PCM in
+            it; a numpy array of shape (samples,) or (samples, channels), of integers
+            or of floats from -1 to 1; or an `Audio`. Other kinds of files (FLAC, Ogg,
+            MP3, AIFF, …) need the extra ``audio``.
+        rate: The sampling rate in Hz that is wanted.
+        source_rate: The sampling rate in Hz of an array, or of raw PCM. Raw bytes
+            without it are taken to be at *rate* already.
+
+    Returns:
+        The audio at *rate*, with its channels mixed to one.
+
+    Raises:
+        ImportError: It takes the extra ``audio`` to read this.
+        OSError: The file cannot be read.
+        TypeError: *source* is of another type, such as text.
+        ValueError: It is no audio, is cut off, or is an array without *source_rate*.
+    """
+    audio = _load(source, source_rate or rate, stated=source_rate is not None)
+    if audio.sample_rate == rate:
+        return audio
+    return Audio(resample(audio.pcm, audio.sample_rate, rate), rate)
+
+
+def _load(source: AudioSource, raw_rate: int, *, stated: bool) -> Audio:
+    if isinstance(source, Audio):
+        return source
+    if isinstance(source, (str, os.PathLike)):
+        path = Path(source)
+        raw = stated or path.suffix.lower() in _RAW_SUFFIXES
+        return _decode(path.read_bytes(), raw_rate, raw=raw, name=str(path))
+    if isinstance(source, (bytes, bytearray, memoryview)):
+        return _decode(bytes(source), raw_rate, raw=True, name="what was passed")
+    if hasattr(source, "read"):
+        return _load_file(source, raw_rate)
+    if hasattr(source, "__array__"):
+        if not stated:
+            raise ValueError("say the sampling rate of the array: source_rate=…")
+        return Audio(_array_to_pcm(source), raw_rate)
+    raise TypeError(
+        f"{type(source).__name__} is no source of audio: pass a path, bytes, an open "
+        "file or a numpy array"
+    )
+
+
+def _load_file(file: Any, raw_rate: int) -> Audio:
+    data = file.read()
+    if not isinstance(data, bytes):
+        raise TypeError('the file is open for text: open it with "rb"')
+    name = str(getattr(file, "name", "the open file"))
+    return _decode(data, raw_rate, raw=True, name=name)
+
+
+def _decode(data: bytes, raw_rate: int, *, raw: bool, name: str) -> Audio:
+    try:
+        if looks_like_wav(data):
+            return decode_wav(data)
+        if raw and not data.startswith(_OTHER_KINDS):
+            return Audio(data[: len(data) & ~1], raw_rate)
+        return _decode_by_soundfile(data)
+    except (ValueError, ImportError) as exc:
+        raise type(exc)(f"{name}: {exc}") from exc
+
+
+def _decode_by_soundfile(data: bytes) -> Audio:
+    if not data:
+        raise ValueError("the file is empty")
+    soundfile = require(
+        "soundfile", extra="audio", purpose="reading other files than WAV"
+    )
+    try:
+        samples, rate = soundfile.read(io.BytesIO(data), dtype="int16")
+    except RuntimeError as exc:
+        raise ValueError(f"this is no audio file that can be read ({exc})") from exc
+    return Audio(_array_to_pcm(samples), rate)
+
+
+def _array_to_pcm(source: Any) -> bytes:
+    numpy = require("numpy", extra="audio", purpose="reading an array")
+    samples = numpy.asarray(source)
+    if samples.ndim not in (1, 2) or samples.dtype.kind not in "iuf":
+        raise ValueError(
+            "an array of audio has the shape (samples,) or (samples, channels) and "
+            f"holds numbers; this one is {samples.dtype} of shape {samples.shape}"
+        )
+    mono = _full_scale(samples, numpy)
+    mono = mono.mean(axis=1) if mono.ndim == 2 else mono
+    finite = numpy.nan_to_num(numpy.rint(mono)).clip(-32_768, 32_767)
+    pcm: bytes = finite.astype("<i2").tobytes()
+    return pcm
+
+
+def _full_scale(samples: Any, numpy: Any) -> Any:
+    """Return *samples* as floats where 32,768 is full scale."""
+    floats = samples.astype(numpy.float64)
+    if samples.dtype.kind == "f":
+        return floats * 32_768
+    half = 2.0 ** (8 * samples.dtype.itemsize - 1)
+    # Unsigned integers have their silence in the middle.
+    return (floats - (half if samples.dtype.kind == "u" else 0)) / half * 32_768
+
+
+def frames(
+    source: AudioSource | Iterable[bytes],
+    ms: int = 100,
+    *,
+    rate: int = SAMPLE_RATE,
+    source_rate: int | None = None,
+) -> Iterator[bytes]:
+    """
+    Yield audio in frames of the same length, whatever it comes from.
+
+    Args:
+        source: What `load_audio` takes; or an iterable of pieces of 16-bit mono PCM of
+            any length, which is read as its frames are asked for.
+        ms: The length of a frame in milliseconds; 20 to 100 suit a conversation.
+        rate: The sampling rate in Hz that is wanted.
+        source_rate: The sampling rate in Hz of an array or of raw PCM; *rate* if None.
+
+    Yields:
+        16-bit mono PCM at *rate*; the last frame may be shorter.
+
+    Raises:
+        ImportError: It takes the extra ``audio`` to read or to convert this.
+        OSError: The file cannot be read.
+        TypeError: *source*, or a piece of it, is of another type.
+        ValueError: It is no audio, is cut off, or a frame would be empty.
+    """
+    size = rate * ms // 1000 * 2
+    if size <= 0:
+        raise ValueError(f"a frame of {ms} ms holds no sample at {rate} Hz")
+    if _is_stream(source):
+        return _cut(_converted(source, source_rate or rate, rate), size)
+    return _cut([load_audio(source, rate, source_rate=source_rate).pcm], size)
+
+
+def _is_stream(source: Any) -> TypeGuard[Iterable[bytes]]:
+    whole = (str, os.PathLike, bytes, bytearray, memoryview, Audio)
+    if isinstance(source, whole) or hasattr(source, "__array__"):
+        return False
+    return hasattr(source, "__iter__") and not hasattr(source, "read")
+
+
+def _converted(
+    pieces: Iterable[bytes], from_rate: int, to_rate: int
+) -> Iterator[bytes]:
+    resampler = Resampler(from_rate, to_rate)
+    for index, piece in enumerate(pieces):
+        if not isinstance(piece, (bytes, bytearray, memoryview)):
+            raise TypeError(f"audio comes in bytes, not in {type(piece).__name__}")
+        if index == 0 and looks_like_wav(piece):
+            raise ValueError(
+                "these pieces are of a WAV file, not of raw PCM: "
+                "pass the file itself, or its path"
+            )
+        yield resampler.feed(bytes(piece))
+    yield resampler.flush()
+
+
+def _cut(pieces: Iterable[bytes], size: int) -> Iterator[bytes]:
+    """Yield the whole samples of *pieces* in frames of *size* bytes."""
+    aligner = SampleAligner(size)
+    for piece in pieces:
+        whole = aligner.feed(piece)
+        for start in range(0, len(whole), size):
+            yield whole[start : start + size]
+    if last := aligner.rest[: len(aligner.rest) & ~1]:
+        yield last

@@ -1,0 +1,69 @@
+"""Audio at the speed at which it is heard."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+
+from .pcm import SAMPLE_RATE
+
+
+__all__ = ["paced"]
+
+
+def paced(
+    chunks: Iterable[bytes],
+    *,
+    rate: int = SAMPLE_RATE,
+    bytes_per_sample: int = 2,
+    speed: float = 1.0,
+    stop: threading.Event | None = None,
+    clock: Callable[[], float] = time.monotonic,
+    wait: Callable[[float], bool] | None = None,
+) -> Iterator[bytes]:
+    """
+    Yield *chunks* in real time, as a microphone would.
+
+    A chunk is due when all before it have been heard, counted from the first one: so
+    that delays neither add up nor drift, and whoever falls behind catches up.
+
+    Args:
+        chunks: Mono audio in pieces of any length.
+        rate: Its sampling rate in Hz.
+        bytes_per_sample: 2 for PCM, 1 for G.711.
+        speed: How many times as fast as real time.
+        stop: Ends it at once when set, from any thread, also within a wait.
+        clock: What tells the time in seconds; never goes back.
+        wait: Waits for a number of seconds and tells whether to stop; by default on
+            *stop*.
+
+    Yields:
+        The chunks as they are.
+
+    Raises:
+        ValueError: *speed* or *rate* is not positive.
+    """
+    if speed <= 0 or rate <= 0:
+        raise ValueError("speed and rate must be positive")
+    stop = stop or threading.Event()
+    bytes_per_second = rate * bytes_per_sample * speed
+    return _paced(chunks, bytes_per_second, stop, clock, wait or stop.wait)
+
+
+def _paced(
+    chunks: Iterable[bytes],
+    bytes_per_second: float,
+    stop: threading.Event,
+    clock: Callable[[], float],
+    wait: Callable[[float], bool],
+) -> Iterator[bytes]:
+    start, heard = None, 0
+    for chunk in chunks:
+        # The first chunk may be long in coming: a file to open, a person to speak.
+        start = clock() if start is None else start
+        delay = start + heard / bytes_per_second - clock()
+        if stop.is_set() or (delay > 0 and wait(delay)):
+            return
+        yield chunk
+        heard += len(chunk)
