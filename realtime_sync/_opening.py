@@ -25,6 +25,7 @@ from .errors import (
     ConnectionClosedError,
     DecodeError,
     HandshakeError,
+    RemoteProtocolError,
     ServerError,
 )
 from .protocol.codec import decode_server_event
@@ -155,7 +156,12 @@ class Opening:
         """Read up to `session.created`, which is the first event of every session."""
         early: list[Frame] = []
         while True:
-            frames = list(transport.receive(deadline.remaining()))
+            try:
+                frames = list(transport.receive(deadline.remaining()))
+            except (ConnectionClosedError, RemoteProtocolError) as exc:
+                raise ConnectError(
+                    f"the connection was lost before the server made a session: {exc}"
+                ) from exc
             for index, (opcode, payload) in enumerate(frames):
                 if opcode == CLOSE:
                     raise _refused(payload)
