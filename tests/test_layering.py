@@ -1,0 +1,164 @@
+"""The three floors of the package: who may import whom, and who may start a thread."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from fnmatch import fnmatch
+from pathlib import Path
+
+import pytest
+
+import realtime_sync
+
+
+PACKAGE = Path(realtime_sync.__file__).parent
+MODULES = {
+    str(path.relative_to(PACKAGE)): ast.parse(path.read_text("utf-8"))
+    for path in sorted(PACKAGE.rglob("*.py"))
+}
+
+# A foreign library, and the modules that know it.
+IMPORTERS = {
+    # The model's way from and to mappings; and a function's arguments from JSON.
+    "cattrs": ["protocol/_codec_structure.py", "protocol/_arguments.py"],
+    # The connection's socket, and the upgrade request that it begins with.
+    "websocket": ["transport.py", "_upgrade.py"],
+    # The emulator's server; and its C function that masks frames, if it is there.
+    "websockets": ["emulator/*.py", "_frames.py"],
+    # JSON and base64 of messages.
+    "pybase64": ["protocol/_codec_base64.py"],
+}
+
+# Who may start threads, and which.
+THREADS = {
+    "_channel.py",  # the reader and the writer of a connection
+    "_line.py",  # a look-up of a name, which has no timeout of its own
+    "_worker_pool.py",  # the user's functions that a model calls
+    "audio/devices.py",  # feeds a device
+    "audio/pacing.py",  # plays as time goes by
+    "emulator/*.py",  # serves
+}
+STARTERS = {"Thread", "Timer", "ThreadPoolExecutor"}
+
+# Public names are nobody's business there: what the module is for is to be run or read.
+NO_ALL = {"__main__.py", "_version.py"}
+
+
+def imports(name: str) -> Iterator[str]:
+    """Yield the modules that a module imports, those of this package with a dot."""
+    package = [".", *Path(name).parts[:-1]]
+    for node in ast.walk(MODULES[name]):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            if node.level:
+                base = package[: len(package) - node.level + 1]
+                path = [*base[1:], *(node.module or "").split(".")]
+                stem = ".".join(part for part in path if part)
+                yield f".{stem}"
+                yield from (f".{stem}.{alias.name}" for alias in node.names)
+            else:
+                yield node.module or ""
+
+
+def called(name: str) -> set[str]:
+    """Return the last names of what a module calls."""
+    names = set()
+    for node in ast.walk(MODULES[name]):
+        if isinstance(node, ast.Call):
+            names.add(getattr(node.func, "attr", getattr(node.func, "id", "")))
+    return names
+
+
+def is_one_of(name: str, patterns: object) -> bool:
+    return any(fnmatch(name, pattern) for pattern in patterns)  # type: ignore[attr-defined]
+
+
+def rank(name: str) -> tuple[int, str]:
+    """Order as ruff does: constants, then classes, then everything else."""
+    return (0 if name.isupper() else 1 if name[0].isupper() else 2, name)
+
+
+def importers(*libraries: str) -> set[str]:
+    return {
+        name
+        for name in MODULES
+        for found in imports(name)
+        if found.split(".")[0] in libraries
+    }
+
+
+def test_imports_are_seen() -> None:
+    """The check sees imports of this package and of others."""
+    assert {".errors", "websocket", ".transport"} & set(imports("transport.py"))
+    assert ".protocol.codec" in set(imports("_absorber.py"))
+    assert ".protocol._model" in set(imports("protocol/codec.py"))
+
+
+@pytest.mark.parametrize("name", [name for name in MODULES if "protocol/" in name])
+def test_protocol_is_data(name: str) -> None:
+    """What is said knows no thread, no queue, no socket, and no other floor."""
+    found = set(imports(name))
+    foreign = {each.split(".")[0] for each in found}
+
+    assert set() == foreign & {"threading", "queue", "socket", "ssl", "asyncio"}
+    assert set() == {
+        each
+        for each in found
+        if each.startswith(".")
+        and not each.startswith((".protocol", ".errors"))
+        and each != "."
+    }
+
+
+@pytest.mark.parametrize("library", IMPORTERS)
+def test_one_importer(library: str) -> None:
+    """A foreign library is known to the modules that wrap it, and to no other."""
+    strangers = {
+        name for name in importers(library) if not is_one_of(name, IMPORTERS[library])
+    }
+
+    assert set() == strangers
+
+
+def test_no_event_loop() -> None:
+    """There is no event loop anywhere."""
+    assert set() == importers("asyncio", "trio", "anyio")
+
+
+def test_threads() -> None:
+    """Threads are started in a few modules that are known for it."""
+    starters = {name for name in MODULES if called(name) & STARTERS}
+
+    assert set() == {name for name in starters if not is_one_of(name, THREADS)}
+
+
+@pytest.mark.parametrize("name", [name for name in MODULES if "emulator/" in name])
+def test_emulator_is_a_server(name: str) -> None:
+    """The emulator does not know the client that it is there for."""
+    client = {".client", ".connection", ".transport", "._channel", "._base_connection"}
+
+    assert set() == client & set(imports(name))
+
+
+@pytest.mark.parametrize("name", sorted(set(MODULES) - NO_ALL))
+def test_all(name: str) -> None:
+    """Every module says, in order, what others may use of it."""
+    (names,) = [
+        node.value
+        for node in MODULES[name].body
+        if isinstance(node, ast.Assign)
+        and any(getattr(target, "id", None) == "__all__" for target in node.targets)
+    ]
+    if isinstance(names, ast.Call):  # put together; the test of public names reads it
+        return
+    exported = ast.literal_eval(names)
+
+    assert sorted(exported, key=rank) == list(exported)
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_title(name: str) -> None:
+    """Every module but a marker says what it is for."""
+    assert ast.get_docstring(MODULES[name]) or not MODULES[name].body
