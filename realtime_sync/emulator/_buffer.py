@@ -16,7 +16,7 @@ from ..protocol import (
 )
 from ._core import Core
 from ._errors import RequestError, invalid_value
-from ._sound import BYTES_PER_MS, from_wire
+from ._sound import BYTES_PER_MS, stream_from_wire
 from ._turns import Paused, Started, Stopped, TurnDetector
 from .speech import Speech
 
@@ -58,6 +58,7 @@ class InputBuffer:
         self._origin_ms = 0.0  # of the first byte of _pcm, since the session's start
         self._half = b""  # half a sample, until the other half is in
         self._format: Any = None
+        self._decode = stream_from_wire(None)
         self._detection: ServerVad | SemanticVad | None = None
         self._turns: TurnDetector | None = None  # made when sound comes in
         self._turn_id: str | None = None
@@ -66,7 +67,10 @@ class InputBuffer:
 
     def configure(self, config: SessionAudioInput | None) -> None:
         """Follow the session's ``audio.input``."""
-        self._format = config.format if config else None
+        audio_format = config.format if config else None
+        if audio_format != self._format:
+            self._format = audio_format
+            self._decode = stream_from_wire(audio_format)
         detection = config.turn_detection if config else None
         if not isinstance(detection, (ServerVad, SemanticVad)):
             self._detection = self._turns = self._turn_id = None
@@ -95,7 +99,7 @@ class InputBuffer:
             raise invalid_value(
                 "audio", f"{len(audio)} bytes", f"at most {limit} bytes"
             )
-        pcm = from_wire(audio, self._format)
+        pcm = self._decode(audio)
         if self._half or len(pcm) & 1:
             pcm = self._half + pcm
             whole = len(pcm) & ~1
@@ -168,7 +172,8 @@ class InputBuffer:
 
     def wait_idle(self) -> None:
         """Begin to count silence: the model's last audio has just been played."""
-        if self._turns is not None and not self._turns.is_speaking:
+        is_speaking = self._turns is not None and self._turns.is_speaking
+        if self._detection is not None and not is_speaking:
             self._idle_from_ms = self.end_ms
 
     def stop_idle(self) -> None:

@@ -45,7 +45,7 @@ from ..protocol import (
 from ._conversation import Entry
 from ._core import Core, Timer, logger
 from ._plan import Plan
-from ._sound import BYTES_PER_MS, milliseconds, sped_up, to_wire
+from ._sound import BYTES_PER_MS, milliseconds, sped_up, to_wire, wire_bytes_per_ms
 from ._tokens import Tokens, spoken_tokens, text_tokens, usage_of
 from .replies import Failure, Reply
 
@@ -61,6 +61,7 @@ class _Prepared:
 
     reply: Reply
     pcm: bytes
+    wire: bytes  # the same in the format of the client
 
 
 @define(eq=False)
@@ -156,7 +157,9 @@ class ResponseRun:
         pcm = reply.audio or b""
         if self.plan.speaks and reply.text and reply.audio is None:
             pcm = self._speak(reply.text)
-        return _Prepared(reply, sped_up(pcm, self.plan.speed) if pcm else b"")
+        if pcm and self.plan.speed != 1.0:
+            pcm = sped_up(pcm, self.plan.speed)
+        return _Prepared(reply, pcm, to_wire(pcm, self.plan.audio_format))
 
     # Inside of it
 
@@ -182,7 +185,7 @@ class ResponseRun:
     def _script(self, prepared: _Prepared) -> Iterator[float]:
         reply = prepared.reply
         if reply.text is not None or prepared.pcm:
-            yield from self._say(reply.text or "", prepared.pcm)
+            yield from self._say(reply.text or "", prepared)
         for call in reply.function_calls:
             if not self._overspent:
                 yield from self._call(call)
@@ -197,7 +200,7 @@ class ResponseRun:
 
     # A message
 
-    def _say(self, text: str, pcm: bytes) -> Iterator[float]:
+    def _say(self, text: str, prepared: _Prepared) -> Iterator[float]:
         speaks = self.plan.speaks
         empty = OutputAudio(transcript="") if speaks else OutputText(text="")
         self._open_item(
@@ -210,7 +213,7 @@ class ResponseRun:
             )
         )
         self._open_part(empty)
-        yield from self._spoken(text, pcm) if speaks else self._written(text)
+        yield from self._spoken(text, prepared) if speaks else self._written(text)
         if not self._overspent:
             self._close_item("completed")
 
@@ -221,10 +224,11 @@ class ResponseRun:
             self._delta(ResponseOutputTextDelta, piece)
             yield self._core.settings.text_interval
 
-    def _spoken(self, text: str, pcm: bytes) -> Iterator[float]:
+    def _spoken(self, text: str, prepared: _Prepared) -> Iterator[float]:
         words = _HARMLESS_PIECE.findall(text)
-        size = self._core.settings.piece_ms * BYTES_PER_MS
-        pieces = [pcm[start : start + size] for start in range(0, len(pcm), size)]
+        ms = self._core.settings.piece_ms
+        pieces = _cut(prepared.pcm, ms * BYTES_PER_MS)
+        wire = _cut(prepared.wire, ms * wire_bytes_per_ms(self.plan.audio_format))
         sent = 0
         for index, piece in enumerate(pieces or [b""]):
             # The transcript keeps a little ahead of the audio.
@@ -237,10 +241,10 @@ class ResponseRun:
             if piece:
                 if not self._spend(Tokens(audio=spoken_tokens(milliseconds(piece)))):
                     return
-                self._audio_delta(piece)
+                self._audio_delta(piece, wire[index] if index < len(wire) else b"")
                 yield milliseconds(piece) / 1000 / self._core.settings.speed
 
-    def _audio_delta(self, piece: bytes) -> None:
+    def _audio_delta(self, piece: bytes, wire: bytes) -> None:
         now_open = self._now_open
         if self.audio_started_at is None:
             self.audio_started_at = self._core.clock.now()
@@ -249,7 +253,7 @@ class ResponseRun:
         now_open.entry.audio.setdefault(0, bytearray()).extend(piece)
         self._core.emit(
             ResponseOutputAudioDelta,
-            delta=to_wire(piece, self.plan.audio_format),
+            delta=wire,
             content_index=0,
             **self._place(now_open),
         )
@@ -397,6 +401,10 @@ class ResponseRun:
         )
         self._core.emit(ResponseDone, response=self.result)
         self._finished(self)
+
+
+def _cut(audio: bytes, size: int) -> list[bytes]:
+    return [audio[start : start + size] for start in range(0, len(audio), size)]
 
 
 def _field(event_class: Any) -> str:

@@ -13,7 +13,9 @@ from typing import Any, ClassVar
 
 import attrs
 
+from ..errors import DecodeError
 from ..protocol import (
+    UNSET,
     AudioTranscription,
     ClientEvent,
     ServerEvent,
@@ -32,10 +34,11 @@ from ..protocol import (
     TranslationAudioOutput,
     TranslationSession,
 )
+from ..protocol.codec import structure, unstructure
 from ._clock import Clock
 from ._configuration import merge, reject_unknown
 from ._conversation import Conversation
-from ._errors import RequestError, invalid_value
+from ._errors import RequestError, invalid_value, unknown_parameter
 from ._machine import Handlers, Machine
 from ._sound import BYTES_PER_MS, milliseconds
 from ._turns import Started, Stopped, TurnDetector
@@ -128,22 +131,22 @@ class TranslationMachine(Machine):
         self._core.emit(SessionUpdated, session=self.config)
 
     def _checked(self, update: Any) -> Any:
-        reject_unknown(update, "session")
-        audio = getattr(update, "audio", None) or None
-        for name in ("model", "instructions", "tools", "output_modalities"):
-            if getattr(update, name, None):
-                raise RequestError(
-                    f"'session.{name}' cannot be changed in a translation session.",
-                    code="invalid_value",
-                    param=f"session.{name}",
-                )
-        source = audio and audio.input
-        if source and (source.format or source.turn_detection):
-            name = "format" if source.format else "turn_detection"
+        # Its updates have no type, so they were read as those of some other session.
+        payload = {**unstructure(update), "type": "translation"}
+        try:
+            session = structure(payload, TranslationSession)
+        except DecodeError as exc:
+            raise RequestError(str(exc), code="invalid_type", param="session") from exc
+        reject_unknown(session, "session")
+        if session.model and session.model != self.config.model:
             raise invalid_value(
-                f"session.audio.input.{name}", "...", "none in a translation session"
+                "session.model", session.model, [str(self.config.model)]
             )
-        return audio
+        source = session.audio and session.audio.input
+        for name in ("format", "turn_detection"):
+            if source and getattr(source, name) is not UNSET:
+                raise unknown_parameter(f"session.audio.input.{name}")
+        return session.audio
 
     def _append(self, event: SessionInputAudioBufferAppend) -> None:
         if self._turns is None:
