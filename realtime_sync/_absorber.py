@@ -35,8 +35,8 @@ class Absorber:
     """
     Decodes messages and hands the events to the state.
 
-    `absorb()` runs on the reader thread. Handlers are registered before that starts;
-    inboxes come and go from any thread.
+    `absorb()` runs on the reader thread. Handlers may be added, and inboxes come and
+    go, from any thread.
     """
 
     def __init__(
@@ -60,15 +60,22 @@ class Absorber:
         self,
         handlers: Mapping[type[ServerEvent], Handler],
         end: EndHandler | None = None,
+        *,
+        first: bool = False,
     ) -> None:
-        """Add handlers, behind those that are there, and one for the end."""
-        for event_type, handler in handlers.items():
-            self._handlers[event_type] = (
-                *self._handlers.get(event_type, ()),
-                handler,
-            )
-        if end is not None:
-            self._end_handlers += (end,)
+        """Add handlers, behind those that are there or *first*, and one for the end."""
+        with self._monitor.lock:
+            # A copy: the reader may be looking things up.
+            merged = dict(self._handlers)
+            for event_type, handler in handlers.items():
+                there = merged.get(event_type, ())
+                merged[event_type] = (handler, *there) if first else (*there, handler)
+            self._handlers = merged
+            ended = self._ended
+            if end is not None:
+                self._end_handlers += (end,)
+        if ended is not None and end is not None:
+            end(ended)
 
     def open_inbox(self, inbox: Inbox) -> None:
         """Let *inbox* have every event from now on."""
@@ -104,7 +111,8 @@ class Absorber:
         with self._monitor.lock:
             self._ended = error
             inboxes = self._inboxes
-        for handler in self._end_handlers:
+            end_handlers = self._end_handlers
+        for handler in end_handlers:
             handler(error)
         for inbox in inboxes:
             inbox.end(error)

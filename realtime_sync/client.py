@@ -6,7 +6,7 @@ import itertools
 import os
 import ssl
 import weakref
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import attrs
@@ -16,7 +16,14 @@ from ._base_connection import BaseConnection
 from ._channel import Keepalive
 from ._environment import settings_from_environment
 from ._logging import configure_logging
+from ._one_turn import (
+    reading_settings,
+    speech,
+    transcript,
+    transcription_settings,
+)
 from ._opening import Opening
+from .audio import Audio
 from .connection import (
     RealtimeConnection,
     TranscriptionConnection,
@@ -34,6 +41,8 @@ __all__ = ["RealtimeClient"]
 
 C = TypeVar("C", bound=BaseConnection)
 S = TypeVar("S", RealtimeConnection, TranscriptionConnection, TranslationConnection)
+
+Functions = Iterable[Callable[..., Any]] | Mapping[str, Callable[..., Any]]
 
 _NO_HEADERS: Mapping[str, str] = {}
 _numbers = itertools.count(1)  # name the threads of connections
@@ -55,6 +64,8 @@ class RealtimeClient:
         model: The model; on Azure the name of the deployment.
         api_version: Only for Azure's preview, such as ``2025-04-01-preview``.
         session: What every connection sets up its session with.
+        functions: Python functions that the model may call, in every connection; as a
+            mapping, by the names that they get. They need to be thread-safe.
         scope: The Entra scope of the token, instead of the one that fits the host.
         headers: Further headers of the upgrade request.
         user_agent: Goes before this library's own in ``User-Agent``.
@@ -82,6 +93,7 @@ class RealtimeClient:
     session: RealtimeSession | Mapping[str, Any] | None = attrs.field(
         default=None, kw_only=True
     )
+    functions: Functions = attrs.field(default=(), kw_only=True)
     scope: str | None = attrs.field(default=None, kw_only=True)
     headers: Mapping[str, str] = attrs.field(
         default=_NO_HEADERS, kw_only=True, repr=False
@@ -167,6 +179,7 @@ class RealtimeClient:
         self,
         *,
         session: RealtimeSession | Mapping[str, Any] | None = None,
+        functions: Functions | None = None,
         call_id: str | None = None,
     ) -> RealtimeConnection:
         """
@@ -174,6 +187,7 @@ class RealtimeClient:
 
         Args:
             session: Instead of the client's *session*.
+            functions: Instead of the client's *functions*.
             call_id: Join the session of a WebRTC or SIP call instead of a new one.
 
         Raises:
@@ -185,7 +199,9 @@ class RealtimeClient:
         """
         endpoint = self._resolve(model=self.model, call_id=call_id)
         connection = self._open(RealtimeConnection, endpoint)
-        return _set_up(connection, session if session is not None else self.session)
+        session = session if session is not None else self.session
+        functions = functions if functions is not None else self.functions
+        return _set_up(connection, session, functions)
 
     def connect_transcription(
         self, session: TranscriptionSession | Mapping[str, Any] | None = None
@@ -218,6 +234,7 @@ class RealtimeClient:
         *,
         images: Sequence[str | os.PathLike[str]] = (),
         response: ResponseCreateParams | Mapping[str, Any] | None = None,
+        on_text: Callable[[str], object] | None = None,
         timeout: float | None = 60.0,
     ) -> ResponseResult:
         """
@@ -230,8 +247,73 @@ class RealtimeClient:
             response = ResponseCreateParams(output_modalities=["text"])
         with self.connect() as connection:
             return connection.ask(
-                question, images=images, response=response, timeout=timeout
+                question,
+                images=images,
+                response=response,
+                on_text=on_text,
+                timeout=timeout,
             )
+
+    def transcribe(
+        self,
+        source: Any,
+        *,
+        model: str = "gpt-4o-transcribe",
+        language: str | None = None,
+        prompt: str | None = None,
+        source_rate: int | None = None,
+        on_text: Callable[[str], object] | None = None,
+        timeout: float | None = 60.0,
+    ) -> str:
+        """
+        Open a transcription session, and return what is said in a recording.
+
+        Args:
+            source: A path, bytes or an open file of a WAV file or of raw PCM, a numpy
+                array, an `Audio`, or an iterable of PCM pieces.
+            model: The model that transcribes; on Azure the name of its deployment.
+            language: The language spoken, such as ``en``.
+            prompt: Words that guide the model.
+            source_rate: The sampling rate in Hz of raw PCM and arrays.
+            on_text: Is called with each piece of the transcript as it arrives, in the
+                caller's thread.
+            timeout: Seconds to wait for the transcript, after the audio was sent.
+
+        Raises:
+            ValueError: It is no audio.
+            RealtimeError: The audio was not transcribed; besides, see `connect()`.
+            TimeoutError: The transcript was not complete in time.
+        """
+        settings = transcription_settings(model, language, prompt)
+        with self.connect_transcription(settings) as connection:
+            return transcript(connection, source, source_rate, on_text, timeout)
+
+    def speak(
+        self,
+        text: str,
+        *,
+        voice: str | None = None,
+        on_audio: Callable[[bytes], object] | None = None,
+        timeout: float | None = 60.0,
+    ) -> Audio:
+        """
+        Open a connection, let the model read out *text*, and return what it said.
+
+        A model speaks: that it keeps to the text is asked of it, and not certain.
+
+        Args:
+            text: What to say.
+            voice: The voice, instead of the service's default.
+            on_audio: Is called with each piece of 16-bit mono PCM at 24 kHz as it
+                arrives, in the caller's thread.
+            timeout: Seconds to wait for the end of the speech.
+
+        Raises:
+            ResponseError: The model did not speak to the end; besides, see `connect()`.
+            TimeoutError: It did not in time.
+        """
+        with self.connect(session=reading_settings(voice), functions=()) as connection:
+            return speech(connection, text, on_audio, timeout)
 
     # Private
 
@@ -277,11 +359,13 @@ class RealtimeClient:
         return connection
 
 
-def _set_up(connection: S, session: Any) -> S:
-    if session is None:
-        return connection
+def _set_up(connection: S, session: Any, functions: Functions = ()) -> S:
     try:
-        connection.update_session(session)
+        if functions and isinstance(connection, RealtimeConnection):
+            connection.use_functions(functions, update=False)
+            session = connection._with_tools(connection._session_model(session or {}))
+        if session is not None:
+            connection.update_session(session)
     except BaseException:
         connection.close()
         raise

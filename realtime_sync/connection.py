@@ -6,8 +6,9 @@ import logging
 import os
 import time
 import uuid
+import weakref
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Literal, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
 import attrs
 
@@ -16,6 +17,7 @@ from ._asking import Question, user_message
 from ._base_connection import DEFAULT_TIMEOUT, BaseConnection
 from ._deadline import Deadline
 from ._input_audio import AudioSplitter
+from ._rate_limits import RateLimits
 from ._response_expectations import tag
 from ._responses import ResponseRouter
 from ._send_queue import Lane
@@ -38,7 +40,7 @@ from .protocol.client_events import (
 )
 from .protocol.codec import encode, encode_append, structure
 from .protocol.items import Item, Message
-from .protocol.responses import ResponseCreateParams
+from .protocol.responses import RateLimit, ResponseCreateParams
 from .protocol.server_events import (
     ConversationItemRetrieved,
     InputAudioBufferCommitted,
@@ -56,10 +58,15 @@ from .response_stream import ResponseResult, ResponseStream
 from .usage import UsageMeter, UsageTotals
 
 
+if TYPE_CHECKING:
+    from .functions import FunctionRunner
+
+
 __all__ = ["RealtimeConnection", "TranscriptionConnection", "TranslationConnection"]
 
 logger = logging.getLogger("realtime_sync.connection")
 
+F = TypeVar("F", bound=Callable[..., Any])
 M = TypeVar("M", bound=Model)
 
 WhenBusy = Literal["raise", "wait", "cancel"]
@@ -108,10 +115,16 @@ class _SessionCommands(BaseConnection):
             # The service insists on the type, which there is no choice about.
             session = {"type": self._session_class.type, **session}
         event = SessionUpdate(
-            event_id=new_event_id(), session=_model(session, self._session_class)
+            event_id=new_event_id(), session=self._session_model(session)
         )
         updated = cast("SessionUpdated", self._command(event, timeout))
         return updated.session
+
+    def _session_model(self, session: Session | Mapping[str, Any]) -> Any:
+        if isinstance(session, Mapping):
+            # The service insists on the type, which is known here.
+            session = {"type": self._session_class.type, **session}
+        return _model(session, self._session_class)
 
 
 class _AudioCommands(_SessionCommands):
@@ -280,8 +293,11 @@ class RealtimeConnection(_AudioCommands):
         self.conversation = Conversation(self._monitor)
         self._responses = ResponseRouter(self._monitor, self._send_cancel())
         self._usage = UsageMeter(self._monitor)
+        self._rate_limits = RateLimits(self._monitor)
+        self._functions: FunctionRunner | None = None
         self._absorber.register(self.conversation.handlers(), self.conversation.end)
         self._absorber.register(self._usage.handlers())
+        self._absorber.register(self._rate_limits.handlers(), self._rate_limits.end)
         self._absorber.register(self._responses.handlers(), self._responses.end)
         super()._register_handlers()
 
@@ -436,16 +452,22 @@ class RealtimeConnection(_AudioCommands):
         *,
         images: Sequence[str | os.PathLike[str]] = (),
         response: ResponseCreateParams | Mapping[str, Any] | None = None,
+        on_text: Callable[[str], object] | None = None,
         timeout: float | None = 60.0,
     ) -> ResponseResult:
         """
         Add a question to the conversation and return the whole answer.
+
+        Functions that the model calls are run, and the answer is the one after them;
+        see `use_functions()`.
 
         Args:
             question: Text as `str`, or a recording as `pathlib.Path`, `Audio`, or bytes
                 of a WAV file.
             images: Paths or URLs of images that it is about.
             response: What differs from the session, for this response alone.
+            on_text: Is called with each piece of the answer's text, or transcript, as
+                it arrives, in the caller's thread.
             timeout: Seconds to wait for the end of the answer.
 
         Raises:
@@ -459,7 +481,15 @@ class RealtimeConnection(_AudioCommands):
         stream = self.create_response(
             response, when_busy="wait", timeout=deadline.remaining()
         )
-        return stream.result(timeout=deadline.remaining())
+        while True:
+            if on_text is not None:
+                for piece in stream.text(timeout=deadline.remaining()):
+                    on_text(piece)
+            result = stream.result(timeout=deadline.remaining())
+            follow_up = self._follow_up(result, deadline)
+            if follow_up is None:
+                return result
+            stream = follow_up
 
     def cancel_response(self, response_id: str | None = None) -> None:
         """
@@ -502,7 +532,140 @@ class RealtimeConnection(_AudioCommands):
         """The tokens of all responses and transcriptions so far."""
         return self._usage.totals
 
+    @property
+    def rate_limits(self) -> Mapping[str, RateLimit]:
+        """What the service last said of each rate limit, by its name."""
+        return self._rate_limits.current
+
+    def wait_for_capacity(
+        self,
+        *,
+        tokens: int = 1,
+        requests: int = 1,
+        timeout: float | None = 60.0,
+    ) -> None:
+        """
+        Wait until the rate limits, as the service last told them, allow for more.
+
+        Limits that it never told do not count.
+
+        Args:
+            tokens: How many are needed.
+            requests: How many responses are to be asked for.
+            timeout: Seconds to wait.
+
+        Raises:
+            TimeoutError: There was not enough in time.
+            ValueError: A limit never allows that much.
+            ConnectionClosed: The connection has ended.
+        """
+        self._ensure_usable()
+        self._rate_limits.wait({"tokens": tokens, "requests": requests}, timeout)
+
+    # Functions
+
+    @property
+    def functions(self) -> FunctionRunner | None:
+        """What runs the functions of `use_functions()`; None without any."""
+        return self._functions
+
+    def use_functions(
+        self,
+        functions: Iterable[Callable[..., Any]] | Mapping[str, Callable[..., Any]],
+        *,
+        update: bool = True,
+        **options: Any,
+    ) -> FunctionRunner:
+        """
+        Let the model call Python functions; see `realtime_sync.functions`.
+
+        Args:
+            functions: The functions; as a mapping, by the names that they get.
+            update: Whether to tell the session now. Without, `update_session()` has to.
+            options: The keyword arguments of `FunctionRunner`, such as *timeout*.
+
+        Returns:
+            What runs them. It ends with the connection.
+
+        Raises:
+            RuntimeError: Functions are in use already; add more by `function()`.
+            TypeError: No model could call one of them.
+            ServerError: The server refused them.
+        """
+        self._ensure_usable()
+        from .functions import FunctionRunner
+
+        runner = FunctionRunner(
+            # No reference back: a forgotten connection must be found to be one.
+            weakref.proxy(self),
+            functions,
+            monitor=self._monitor,
+            **{"on_error": self._dispatcher.report, **options},
+        )
+        with self._monitor.lock:
+            if self._functions is not None:
+                raise RuntimeError("functions are in use; add more by function()")
+            self._functions = runner
+        # First: who waits for a response has to find the calls that it began.
+        self._absorber.register(runner.handlers(), runner.end, first=True)
+        if update:
+            self.update_session(self._with_tools(RealtimeSession()))
+        return runner
+
+    def function(
+        self, function: F | None = None, **options: Any
+    ) -> F | Callable[[F], F]:
+        """
+        Let the model call *function*; a decorator, with or without arguments.
+
+        Args:
+            function: The function; see `realtime_sync.functions.function_tool()`.
+            options: *name*, *description* and *timeout* of `FunctionRunner.add()`.
+
+        Raises:
+            TypeError: No model could call it.
+            ValueError: There is one of that name.
+            ServerError: The server refused it.
+        """
+        if function is None:
+            return lambda found: cast("F", self.function(found, **options))
+        runner = self._functions or self.use_functions((), update=False)
+        runner.add(function, **options)
+        self.update_session(self._with_tools(RealtimeSession()))
+        return function
+
+    def close(self, code: int = 1000, reason: str = "") -> None:
+        """
+        Close the connection; what commands were queued is sent first.
+
+        It takes the close timeout at most, can be called again and from any thread. In
+        a callback it only begins to close. Function calls that run are told to stop.
+
+        Args:
+            code: The close code for the server (RFC 6455, 7.4).
+            reason: The reason for the server, at most 123 bytes of UTF-8.
+        """
+        super().close(code, reason)
+        runner = self._functions
+        if runner is not None and self._pid == os.getpid():
+            runner.close(0 if self._monitor.on_reader_thread() else 5.0)
+
     # Private
+
+    def _with_tools(self, session: RealtimeSession) -> RealtimeSession:
+        """Return *session* with the functions, besides the tools that there are."""
+        own = self._functions.tools if self._functions else ()
+        names = {tool.name for tool in own}
+        there = session.tools or getattr(self.session, "tools", None) or ()
+        others = [tool for tool in there if getattr(tool, "name", None) not in names]
+        return attrs.evolve(session, tools=[*others, *own])
+
+    def _follow_up(
+        self, result: ResponseResult, deadline: Deadline
+    ) -> ResponseStream | None:
+        if self._functions is None or not result.function_calls:
+            return None
+        return self._functions.follow_up(result.id, deadline.remaining())
 
     def _expect_and_create(
         self, params: ResponseCreateParams, timeout: float | None

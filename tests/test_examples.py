@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import re
 import runpy
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -22,10 +24,12 @@ BLOCKS = [
 
 
 @pytest.fixture(autouse=True)
-def _in_the_project(monkeypatch: pytest.MonkeyPatch) -> None:
+def _in_the_project(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.chdir(ROOT)
     for name in ("AZURE_OPENAI_ENDPOINT", "OPENAI_API_KEY"):
         monkeypatch.delenv(name, raising=False)
+    yield
+    gc.collect()  # an emulator ends with its client, which a module's cycles keep
 
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.stem)
