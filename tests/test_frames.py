@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import sys
 import tracemalloc
 
 import pytest
@@ -267,6 +268,13 @@ def test_masks_agree(size: int) -> None:
 
     assert expected == mask(payload, key)
     assert expected == find_mask()(payload, key)
+
+
+def test_mask_without_websockets(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the library with the fastest mask is not installed, the own one is used."""
+    monkeypatch.setitem(sys.modules, "websockets.speedups", None)
+
+    assert mask is find_mask.__wrapped__()
 
 
 def test_close_reason_is_cut_between_characters() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import random
+import select
 import socket
 import ssl
 import threading
@@ -119,6 +120,24 @@ def test_frames_both_ways(connect: Connect) -> None:
         received = receive(transport, len(sent))
 
     assert sent == received
+
+
+def test_system_without_poll(connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where there is no poll(), as on Windows, all is the same."""
+    monkeypatch.delattr(select, "poll")
+    payload = b"x" * 8_000_000
+
+    def script(peer: Peer) -> None:
+        peer.send(frame(*peer.read_frame()))
+        peer.wait_over()
+
+    with connect(script) as transport:
+        with pytest.raises(TimeoutError):
+            transport.receive(0.01)
+        transport.send([(TEXT, payload)], PATIENCE)
+        frames = transport.receive(PATIENCE)
+
+    assert [(TEXT, payload)] == frames
 
 
 def test_nothing_to_send(connect: Connect) -> None:

@@ -307,6 +307,13 @@ def test_redirect_is_refused() -> None:
     assert SECRET not in str(error)
 
 
+def test_redirect_to_nowhere() -> None:
+    """A redirect to what is no address is refused like others."""
+    error = refusal(b"HTTP/1.1 302 There\r\nLocation: http://[x\r\n\r\n")
+
+    assert "redirects are not followed" in str(error)
+
+
 @pytest.mark.parametrize(
     ("answer", "words"),
     [
@@ -585,6 +592,22 @@ def test_certificate_of_another_host() -> None:
     with (
         serve(Peer.wait_eof, server_context) as server,
         pytest.raises(ConnectError, match="is for another host"),
+    ):
+        connect(server.url, ssl_context=client_context)
+
+
+def test_expired_certificate() -> None:
+    """A certificate that is out of date is told apart, too."""
+    past = datetime.datetime(2020, 1, 1, tzinfo=datetime.timezone.utc)
+    authority = trustme.CA()
+    server_context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("localhost", not_after=past).configure_cert(server_context)
+    client_context = ssl.create_default_context()
+    authority.configure_trust(client_context)
+
+    with (
+        serve(Peer.wait_eof, server_context) as server,
+        pytest.raises(ConnectError, match="out of date"),
     ):
         connect(server.url, ssl_context=client_context)
 
