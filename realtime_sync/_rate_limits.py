@@ -103,8 +103,8 @@ class RateLimits:
     def _left_of(self, at: float, limit: RateLimit, need: int) -> float:
         if limit.limit and need > limit.limit:
             raise ValueError(
-                f"{need} {limit.name} are more than {limit.limit} a period"
+                f"{need} {limit.name} are more than the {limit.limit} of a period"
             )
-        if limit.remaining is None or (limit.remaining or 0) >= need:
+        if not isinstance(limit.remaining, int) or limit.remaining >= need:
             return 0.0
         return at + (limit.reset_seconds or 0.0) - self._now()
