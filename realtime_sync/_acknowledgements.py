@@ -10,6 +10,7 @@ code or its parameter speaks of; and where that does not tell either, to nobody 
 
 from __future__ import annotations
 
+import itertools
 import uuid
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -58,9 +59,14 @@ _KIND_BY_PARAM: Mapping[str, str] = {
 }
 
 
+# A random start, then a count: as unique as a random id each, at a tenth of the cost.
+_START = uuid.uuid4().hex[:16]
+_numbers = itertools.count(1)
+
+
 def new_event_id() -> str:
     """Return an id for a client event that no other one has."""
-    return f"event_{uuid.uuid4().hex[:24]}"
+    return f"event_{_START}{next(_numbers):08x}"
 
 
 class Pending:
