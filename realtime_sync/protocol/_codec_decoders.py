@@ -8,6 +8,7 @@ audio of both directions, and for everything the hooks of `_codec_structure`.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, Final, Literal, cast
 
 import attrs
@@ -17,7 +18,12 @@ from ._codec_base64 import from_base64
 from ._codec_structure import FAST, Converter, Hook, check_depth, wrong
 from ._model import UNSET, Model, Unset
 from .client_events import InputAudioBufferAppend, UnknownClientEvent
-from .server_events import ResponseOutputAudioDelta, UnknownEvent
+from .server_events import (
+    ResponseOutputAudioDelta,
+    ResponseOutputAudioTranscriptDelta,
+    ResponseOutputTextDelta,
+    UnknownEvent,
+)
 
 
 __all__ = ["Decoders", "Dialect", "spell_preview"]
@@ -28,12 +34,12 @@ Dialect = Literal["ga", "preview"]
 _Json = dict[str, Any]
 
 
-# The events that come 10 to 50 times a second, with most of the bytes. Whatever is
-# unusual about them is left to `structure_any`, the hook for all events.
+# The events that come 10 to 50 times a second: audio, with most of the bytes, and text.
+# Whatever is unusual about them is left to `structure_any`, the hook for all events.
 
 
-def _audio_delta_hook(structure_any: Hook) -> Hook:
-    def structure_audio_delta(payload: _Json) -> ResponseOutputAudioDelta:
+def _delta_hook(cls: Any, read: Callable[[str], Any], structure_any: Hook) -> Hook:
+    def structure_delta(payload: _Json) -> Any:
         event_id = payload.get("event_id")
         response_id = payload["response_id"]
         item_id = payload["item_id"]
@@ -49,17 +55,17 @@ def _audio_delta_hook(structure_any: Hook) -> Hook:
             and type(content_index) is int
             and type(delta) is str
         ):
-            return ResponseOutputAudioDelta(
+            return cls(
                 event_id=event_id,
                 response_id=response_id,
                 item_id=item_id,
                 output_index=output_index,
                 content_index=content_index,
-                delta=from_base64(delta),
+                delta=read(delta),
             )
-        return cast(ResponseOutputAudioDelta, structure_any(payload))
+        return structure_any(payload)
 
-    return structure_audio_delta
+    return structure_delta
 
 
 def _append_hook(structure_any: Hook) -> Hook:
@@ -74,7 +80,13 @@ def _append_hook(structure_any: Hook) -> Hook:
 
 _HOT: Final[Mapping[type[Model], Callable[[Hook], Hook]]] = {
     InputAudioBufferAppend: _append_hook,
-    ResponseOutputAudioDelta: _audio_delta_hook,
+    ResponseOutputAudioDelta: partial(
+        _delta_hook, ResponseOutputAudioDelta, from_base64
+    ),
+    ResponseOutputAudioTranscriptDelta: partial(
+        _delta_hook, ResponseOutputAudioTranscriptDelta, str
+    ),
+    ResponseOutputTextDelta: partial(_delta_hook, ResponseOutputTextDelta, str),
 }
 
 
