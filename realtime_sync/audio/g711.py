@@ -4,7 +4,7 @@ G.711, the two codes of telephones: µ-law and A-law, 8 bits for a sample, at 8 
 A code byte is a sign, an exponent of three bits and a mantissa of four, as ITU-T
 Recommendation G.711 defines them (https://www.itu.int/rec/T-REC-G.711). Everything is
 looked up in tables that are made at the first use, so that it is fast without any
-library: about 0.4 ms to encode a second of a call, and less to decode it.
+library: less than 1 ms to encode a second of a call, and far less to decode it.
 
 All functions are pure, and so thread-safe. PCM is 16-bit little-endian.
 """

@@ -7,11 +7,19 @@ import math
 import random
 import wave
 from array import array
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+from realtime_sync.audio import (
+    alaw_decode,
+    alaw_encode,
+    resample,
+    ulaw_decode,
+    ulaw_encode,
+)
 from realtime_sync.emulator import speech as speech_module
 from realtime_sync.emulator.speech import (
     RealSpeech,
@@ -101,6 +109,23 @@ class TestTones:
         mixed = array("h", [a // 4 + b for a, b in zip(said, hiss, strict=False)])
 
         assert "through the noise" == tones.transcribe(mixed.tobytes())
+
+    @pytest.mark.parametrize(
+        ("encode", "decode"),
+        [(ulaw_encode, ulaw_decode), (alaw_encode, alaw_decode)],
+        ids=["ulaw", "alaw"],
+    )
+    def test_hears_through_a_telephone(
+        self,
+        tones: ToneSpeech,
+        encode: Callable[[bytes], bytes],
+        decode: Callable[[bytes], bytes],
+    ) -> None:
+        """8 kHz and eight bits are enough for every byte of a text."""
+        text = "".join(map(chr, range(32, 127)))
+        call = encode(resample(tones.speak(text), 24_000, 8_000))
+
+        assert text == tones.transcribe(resample(decode(call), 8_000, 24_000))
 
     def test_joins_what_was_said_in_turns(self, tones: ToneSpeech) -> None:
         """Two texts in one recording come with a space between, paused or not."""
