@@ -128,6 +128,7 @@ class Conductor:
                 logger.warning("closed: outputs of functions are dropped: %s", current)
             else:
                 self._send(current)
+                current.sent = True
                 self._continue(current)
         except ConnectionClosed as exc:
             logger.info("closed: outputs of functions are dropped: %s", current)

@@ -32,6 +32,7 @@ class Round:
         calls: Its calls, in order.
         asks: Whether a response is to be asked for when the outputs are sent.
         may_call: Whether that response may call functions.
+        sent: Whether the outputs were sent.
         settled: Whether all is done; guarded by the lock of the connection's state.
         follow_up: The response that was asked for.
         error: Why that failed.
@@ -42,6 +43,7 @@ class Round:
         self.calls = calls
         self.asks = True
         self.may_call = True
+        self.sent = False
         self.settled = False
         self.follow_up: ResponseStream | None = None
         self.error: Exception | None = None

@@ -15,6 +15,7 @@ import attrs
 from typing_extensions import is_typeddict
 
 from ._docstrings import parse_docstring
+from .protocol._arguments import typeddict_fields
 
 
 __all__ = ["JSON_TYPES", "Schema", "described", "object_schema", "type_schema"]
@@ -168,17 +169,27 @@ def _fields(cls: Any) -> dict[str, tuple[Any, bool]] | None:
     """Return type and necessity of the fields of *cls*, or None if it has none."""
     if not isinstance(cls, type):
         return None
+    try:
+        return _fields_of(cls)
+    except NameError as exc:
+        raise TypeError(
+            f"an annotation of {cls.__qualname__} is not known: {exc}; define the "
+            "class, and import its types, at the top of a module"
+        ) from exc
+
+
+def _fields_of(cls: type) -> dict[str, tuple[Any, bool]] | None:
     if is_typeddict(cls):
-        return _typeddict_fields(cls)
+        return typeddict_fields(cls)
     if attrs.has(cls):
-        hints = _class_hints(cls)
+        hints = typing.get_type_hints(cls, include_extras=True)
         return {
             each.name: (hints.get(each.name, Any), each.default is attrs.NOTHING)
             for each in attrs.fields(cls)
             if each.init
         }
     if dataclasses.is_dataclass(cls):
-        hints = _class_hints(cls)
+        hints = typing.get_type_hints(cls, include_extras=True)
         return {
             each.name: (hints[each.name], _is_required(each))
             for each in dataclasses.fields(cls)
@@ -190,31 +201,6 @@ def _fields(cls: Any) -> dict[str, tuple[Any, bool]] | None:
 def _is_required(field: dataclasses.Field[Any]) -> bool:
     missing = dataclasses.MISSING
     return field.default is missing and field.default_factory is missing
-
-
-def _typeddict_fields(cls: Any) -> dict[str, tuple[Any, bool]]:
-    fields = {}
-    for name, hint in _class_hints(cls).items():
-        is_required = name in cls.__required_keys__
-        # A string annotation hides these from the class; a resolved one shows them.
-        while (marker := getattr(get_origin(hint), "_name", "")) in _MARKERS:
-            is_required = _MARKERS[marker] if marker != "ReadOnly" else is_required
-            hint = get_args(hint)[0]
-        fields[name] = (hint, is_required)
-    return fields
-
-
-_MARKERS: Final = {"Required": True, "NotRequired": False, "ReadOnly": True}
-
-
-def _class_hints(cls: Any) -> dict[str, Any]:
-    try:
-        return typing.get_type_hints(cls, include_extras=True)
-    except NameError as exc:
-        raise TypeError(
-            f"an annotation of {cls.__qualname__} is not known: {exc}; define the "
-            "class, and import its types, at the top of a module"
-        ) from exc
 
 
 def _class_docstring(cls: type) -> str:

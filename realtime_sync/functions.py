@@ -236,7 +236,7 @@ class FunctionRunner:
             )
         if found.error is not None:
             raise found.error.with_traceback(None)
-        if not found.settled and self._ended is not None:
+        if not found.sent and self._ended is not None:
             raise self._ended()
         return found.follow_up
 

@@ -12,7 +12,9 @@ schema counts as one, for an integer. Fields that nobody asked for are faults.
 from __future__ import annotations
 
 import enum
+import functools
 import types
+import typing
 from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from typing import (
@@ -28,8 +30,8 @@ from typing import (
 import attrs
 import orjson
 from cattrs import Converter
+from cattrs.errors import AttributeValidationNote, ClassValidationError
 from cattrs.gen import make_dict_structure_fn
-from cattrs.gen.typeddicts import make_dict_structure_fn as make_typeddict_structure_fn
 from typing_extensions import is_typeddict
 
 from ..errors import DecodeError
@@ -37,7 +39,7 @@ from ._codec_structure import ABSENT, Hook, faults, structure_items, wrong
 from ._model import UNSET
 
 
-__all__ = ["Arguments", "output_text"]
+__all__ = ["Arguments", "output_text", "typeddict_fields"]
 
 _Factory = Callable[[Any, Converter], Hook]
 
@@ -64,8 +66,7 @@ class Arguments:
     def __init__(
         self, annotations: Mapping[str, Any], required: AbstractSet[str]
     ) -> None:
-        self._hooks = {name: _hook(each) for name, each in annotations.items()}
-        self._required = required
+        self._structure = _fields_hook(annotations, required)
 
     def structure(self, text: str) -> dict[str, Any]:
         """
@@ -78,33 +79,15 @@ class Arguments:
         Raises:
             DecodeError: They do not fit. It names the path of every fault.
         """
-        values = self._load(text)
-        given: dict[str, Any] = {}
-        told: list[tuple[str, str]] = []
-        for name in sorted(values.keys() | self._required):
-            try:
-                given[name] = self._structure_one(name, values)
-            except Exception as exc:  # told together, below
-                told += [(f"$.{name}{path[1:]}", words) for path, words in faults(exc)]
-        if told:
-            raise _error(told, text)
-        return given
-
-    def _load(self, text: str) -> dict[str, Any]:
         try:
             values = orjson.loads(text) if text.strip() else {}
         except orjson.JSONDecodeError as exc:
             raise _error([("$", f"expected JSON, got an error: {exc}")], text) from exc
-        if type(values) is not dict:
-            raise _error([("$", str(wrong(values, "an object")))], text)
-        return values
-
-    def _structure_one(self, name: str, values: dict[str, Any]) -> Any:
-        if name not in self._hooks:
-            raise TypeError("unknown; there is no such parameter")
-        if name not in values:
-            raise TypeError(ABSENT)
-        return self._hooks[name](values[name])
+        try:
+            given: dict[str, Any] = self._structure(values)
+        except Exception as exc:
+            raise _error(faults(exc), text) from exc
+        return given
 
 
 def _error(told: list[tuple[str, str]], text: str) -> DecodeError:
@@ -117,13 +100,24 @@ def _error(told: list[tuple[str, str]], text: str) -> DecodeError:
 
 
 def _hook(annotation: Any) -> Hook:
+    if annotation is None:
+        annotation = type(None)
     hook: Hook = _CONVERTER.get_structure_hook(annotation)
     # cattrs passes the type along; some of its own hooks insist on it.
     return lambda value, _=None: hook(value, annotation)
 
 
+def _scalar_hook(structure_scalar: Hook) -> Hook:
+    def structure(value: Any, annotation: Any) -> Any:
+        if _is_enum(annotation):  # cattrs takes an enum of strings for a string
+            return _choice_hook(annotation)(value)
+        return structure_scalar(value)
+
+    return structure
+
+
 def _exactly(kind: type, expected: str) -> Hook:
-    def structure(value: Any, _: object = None) -> Any:
+    def structure(value: Any) -> Any:
         if type(value) is not kind:
             raise wrong(value, expected)
         return value
@@ -131,13 +125,13 @@ def _exactly(kind: type, expected: str) -> Hook:
     return structure
 
 
-def _structure_float(value: Any, _: object = None) -> float:
+def _structure_float(value: Any) -> float:
     if type(value) not in (int, float):
         raise wrong(value, "a number")
     return float(value)
 
 
-def _structure_int(value: Any, _: object = None) -> int:
+def _structure_int(value: Any) -> int:
     if type(value) is float and value.is_integer():
         return int(value)
     if type(value) is not int:
@@ -146,6 +140,11 @@ def _structure_int(value: Any, _: object = None) -> int:
 
 
 def _choice_factory(annotation: Any, _: Converter) -> Hook:
+    return _choice_hook(annotation)
+
+
+@functools.cache
+def _choice_hook(annotation: Any) -> Hook:
     """Literal and Enum: one of several values, with its type."""
     if get_origin(annotation) is Literal:
         choices = {(type(word), word): word for word in get_args(annotation)}
@@ -234,13 +233,69 @@ def _mapping_factory(annotation: Any, converter: Converter) -> Hook:
 def _class_factory(cls: Any, converter: Converter) -> Hook:
     if attrs.has(cls):
         attrs.resolve_types(cls)  # annotations may be strings
-    make = make_typeddict_structure_fn if is_typeddict(cls) else make_dict_structure_fn
-    structure_fields = make(cls, converter, _cattrs_forbid_extra_keys=True)
+    structure_fields = make_dict_structure_fn(
+        cls, converter, _cattrs_forbid_extra_keys=True
+    )
 
     def structure(value: Any, _: object = None) -> Any:
         if type(value) is not dict:
             raise wrong(value, "an object")
         return structure_fields(value, cls)
+
+    return structure
+
+
+def _typeddict_factory(cls: Any, _: Converter) -> Hook:
+    fields = typeddict_fields(cls)
+    required = {name for name, (_, is_required) in fields.items() if is_required}
+    return _fields_hook({name: hint for name, (hint, _) in fields.items()}, required)
+
+
+def typeddict_fields(cls: Any) -> dict[str, tuple[Any, bool]]:
+    """
+    Return the type of each key of a ``TypedDict``, and whether it is required.
+
+    Raises:
+        NameError: An annotation cannot be resolved.
+    """
+    fields = {}
+    for name, hint in typing.get_type_hints(cls, include_extras=True).items():
+        is_required = name in cls.__required_keys__
+        # String annotations hide these markers from the class; resolved ones show them.
+        while (marker := getattr(get_origin(hint), "_name", None)) in _MARKERS:
+            is_required = marker == "Required" or (marker == "ReadOnly" and is_required)
+            hint = get_args(hint)[0]
+        fields[name] = (hint, is_required)
+    return fields
+
+
+_MARKERS: Final = ("Required", "NotRequired", "ReadOnly")
+
+
+def _fields_hook(annotations: Mapping[str, Any], required: AbstractSet[str]) -> Hook:
+    hooks = {name: _hook(annotation) for name, annotation in annotations.items()}
+
+    def structure_one(name: str, values: dict[str, Any]) -> Any:
+        if name not in hooks:
+            raise TypeError("unknown, so it must not be there")
+        if name not in values:
+            raise TypeError(ABSENT)
+        return hooks[name](values[name])
+
+    def structure(value: Any, _: object = None) -> dict[str, Any]:
+        if type(value) is not dict:
+            raise wrong(value, "an object")
+        given, failures = {}, []
+        for name in sorted(value.keys() | required):
+            try:
+                given[name] = structure_one(name, value)
+            except Exception as exc:  # told together, below
+                note = AttributeValidationNote("in an object", name, None)
+                exc.__notes__ = [*getattr(exc, "__notes__", []), note]  # type: ignore[attr-defined, unused-ignore]
+                failures.append(exc)
+        if failures:
+            raise ClassValidationError("in an object", failures, dict)
+        return given
 
     return structure
 
@@ -256,8 +311,7 @@ def _origin_in(origins: Any) -> Callable[[Any], bool]:
 def _is_class(annotation: Any) -> bool:
     if not isinstance(annotation, type):
         return False
-    is_record = attrs.has(annotation) or hasattr(annotation, "__dataclass_fields__")
-    return is_record or is_typeddict(annotation)
+    return attrs.has(annotation) or hasattr(annotation, "__dataclass_fields__")
 
 
 def _is_enum(annotation: Any) -> bool:
@@ -276,18 +330,25 @@ _FACTORIES: Final[Sequence[tuple[Callable[[Any], bool], _Factory]]] = [
     (_origin_in((Literal,)), _choice_factory),
     (_origin_in((Annotated,)), _annotated_factory),
     (_is_class, _class_factory),
+    (is_typeddict, _typeddict_factory),
     (_is_enum, _choice_factory),
     (_is_any, lambda annotation, converter: lambda value, _=None: value),
 ]
 
 
+_SCALARS: Final[Mapping[type, Hook]] = {
+    str: _exactly(str, "a string"),
+    bool: _exactly(bool, "a boolean"),
+    type(None): _exactly(type(None), "null"),
+    float: _structure_float,
+    int: _structure_int,
+}
+
+
 def _make_converter() -> Converter:
     converter = Converter(detailed_validation=True)
-    converter.register_structure_hook(str, _exactly(str, "a string"))
-    converter.register_structure_hook(bool, _exactly(bool, "a boolean"))
-    converter.register_structure_hook(type(None), _exactly(type(None), "null"))
-    converter.register_structure_hook(float, _structure_float)
-    converter.register_structure_hook(int, _structure_int)
+    for scalar, hook in _SCALARS.items():
+        converter.register_structure_hook(scalar, _scalar_hook(hook))
     for predicate, factory in _FACTORIES:
         converter.register_structure_hook_factory(predicate, factory)
     return converter
