@@ -2,7 +2,7 @@
 From one sampling rate to another.
 
 `Resampler` is for streams: a windowed sinc, made for the two rates, that holds back no
-more than 2 ms. It computes with numpy where that is installed, and in plain Python
+more than 3 ms. It computes with numpy where that is installed, and in plain Python
 where it is not, which takes up to a tenth of a core for one live stream. `resample` is
 for whole recordings, and uses soxr where the extra ``audio`` is installed.
 """
@@ -74,7 +74,8 @@ class Resampler:
     """
     Audio at another sampling rate, piece by piece, with no seam between the pieces.
 
-    What it holds back is 1 to 2 ms, which `flush` gives out at the end.
+    What it holds back is 18 samples of the lower rate, 2.3 ms at 8 kHz; `flush` gives
+    them out at the end.
 
     Not thread-safe.
 
