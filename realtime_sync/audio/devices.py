@@ -116,7 +116,12 @@ class Microphone:
     Raises:
         ImportError: sounddevice or PortAudio is missing; the message says which.
         OSError: The device cannot be opened.
+
+    Attributes:
+        sample_rate: The sampling rate of the chunks in Hz, whatever the device's is.
     """
+
+    sample_rate = SAMPLE_RATE
 
     def __init__(
         self, *, chunk_ms: int = 20, device: Device = None, buffer_ms: int = 10_000

@@ -149,10 +149,12 @@ def frames(
 
     Args:
         source: What `load_audio` takes; or an iterable of pieces of 16-bit mono PCM of
-            any length, which is read as its frames are asked for.
+            any length, which is read as its frames are asked for, such as a
+            `Microphone`.
         ms: The length of a frame in milliseconds; 20 to 100 suit a conversation.
         rate: The sampling rate in Hz that is wanted.
-        source_rate: The sampling rate in Hz of an array or of raw PCM; *rate* if None.
+        source_rate: The sampling rate in Hz of an array or of raw PCM. If None, it is
+            what the source has as its ``sample_rate``, or else *rate*.
 
     Yields:
         16-bit mono PCM at *rate*; the last frame may be shorter.
@@ -167,7 +169,8 @@ def frames(
     if size <= 0:
         raise ValueError(f"a frame of {ms} ms holds no sample at {rate} Hz")
     if _is_stream(source):
-        return _cut(_converted(source, source_rate or rate, rate), size)
+        own_rate = source_rate or getattr(source, "sample_rate", rate)
+        return _cut(_converted(source, own_rate, rate), size)
     return _cut([load_audio(source, rate, source_rate=source_rate).pcm], size)
 
 

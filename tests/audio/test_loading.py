@@ -226,6 +226,18 @@ def test_a_stream_is_converted() -> None:
     assert pytest.approx(rms_dbfs(TONE), abs=0.2) == rms_dbfs(converted)
 
 
+def test_a_stream_may_know_its_rate() -> None:
+    """A source that has a sampling rate, as a microphone has, is converted from it."""
+
+    class Source(list[bytes]):
+        sample_rate = 8_000
+
+    source = Source([resample(TONE, 24_000, 8_000)])
+
+    assert len(TONE) == len(b"".join(frames(source)))
+    assert len(TONE) // 3 == len(b"".join(frames(source, source_rate=24_000)))
+
+
 def test_a_stream_is_raw_audio(path: Path) -> None:
     """Pieces of a file, header and all, are refused, and so is text."""
     with pytest.raises(ValueError, match="pass the file itself"):
