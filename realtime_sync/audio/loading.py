@@ -169,8 +169,8 @@ def frames(
     if size <= 0:
         raise ValueError(f"a frame of {ms} ms holds no sample at {rate} Hz")
     if _is_stream(source):
-        own_rate = source_rate or getattr(source, "sample_rate", rate)
-        return _cut(_converted(source, own_rate, rate), size)
+        own_rate: int = getattr(source, "sample_rate", rate)
+        return _cut(_converted(source, source_rate or own_rate, rate), size)
     return _cut([load_audio(source, rate, source_rate=source_rate).pcm], size)
 
 
