@@ -281,7 +281,7 @@ class Carrier:
 
     def _freeze(self, seconds: float | None) -> None:
         # Whoever holds this lock keeps websockets from reading, hence from pongs.
-        with self._connection.recv_flow_control:
+        with self._connection.protocol_mutex:
             self._thawed.wait(seconds)
 
     def _cut(self) -> None:

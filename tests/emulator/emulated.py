@@ -108,8 +108,7 @@ class Client:
     def _note(self, events: list[ServerEvent]) -> None:
         for event in events:
             payload = json.loads(encode(event, self.dialect))
-            if self.dialect == "ga":
-                check_event(payload)
+            check_event(payload, self.dialect)
             self.events.append(payload)
 
 

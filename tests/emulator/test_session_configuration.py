@@ -48,11 +48,11 @@ class TestCreated:
 
     def test_preview(self) -> None:
         """The preview dialect has a flat session."""
-        client = Client(dialect="preview", model="gpt-4o-realtime")
+        client = Client(dialect="preview", model="gpt-4o-realtime-preview")
         session = client.events[0]["session"]
 
         assert "pcm16" == session["input_audio_format"]
-        assert "gpt-4o-realtime" == session["model"]
+        assert "gpt-4o-realtime-preview" == session["model"]
         assert "audio" not in session
 
 

@@ -46,7 +46,7 @@ class Translated:
         for event in events:
             payload = json.loads(encode(event))  # type: ignore[arg-type]
             if payload["type"] != "error":
-                check_event(payload, translation=True)
+                check_event(payload, "translation")
             self.events.append(payload)
 
 
