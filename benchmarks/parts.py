@@ -1,0 +1,164 @@
+"""
+Where the time goes, part by part: ``python -m benchmarks.parts``.
+
+The microseconds of this thread's CPU for one message of 100 ms that is received, and
+for one piece of 20 ms that is sent. Each is the best of several rounds, and all rows
+alternate. `benchmarks.decode` looks closer at the codec.
+"""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import sys
+import tempfile
+import timeit
+from collections.abc import Callable
+from pathlib import Path
+from time import thread_time
+
+import orjson
+import pybase64
+
+from realtime_sync._absorber import Absorber
+from realtime_sync._dispatcher import Dispatcher
+from realtime_sync._frames import TEXT, FrameReader, FrameWriter, find_mask, mask
+from realtime_sync._input_audio import AudioSplitter
+from realtime_sync._monitor import Monitor
+from realtime_sync._responses import ResponseRouter
+from realtime_sync._send_queue import Lane, SendQueue
+from realtime_sync.conversation import Conversation
+from realtime_sync.protocol.codec import decode_server_event, encode_append
+from realtime_sync.protocol.server_events import ResponseOutputAudioDelta
+
+from .server import audio_delta
+
+
+ROUNDS = 40
+CALLS = 500
+Part = tuple[str, Callable[[], object]]
+
+DOWN = audio_delta(4800)
+DELTA = DOWN[4:]  # without the head of the frame
+UP = bytes(960)
+APPEND = encode_append(UP)
+
+
+def _receiving() -> list[Part]:
+    payload = orjson.loads(DELTA)
+    event = decode_server_event(DELTA)
+    monitor, dispatcher = Monitor(), Dispatcher("ga")
+    absorber = Absorber(monitor, dispatcher, "ga", log_content=False)
+    absorber.register(Conversation(monitor).handlers())
+    absorber.register(ResponseRouter(monitor, lambda _: None).handlers())
+    dispatcher.on(ResponseOutputAudioDelta, lambda _: None)
+    reader = FrameReader(1 << 24)
+
+    def read_frames() -> None:
+        reader.room()[: len(DOWN)] = DOWN
+        reader.filled(len(DOWN))
+        reader.take()
+
+    return [
+        ("kernel: send and receive, on one core", _kernel(DOWN)),
+        ("TLS: encrypt and decrypt", _tls(DOWN, decrypts=True)),
+        ("frames", read_frames),
+        ("JSON (orjson)", lambda: orjson.loads(DELTA)),
+        ("base64 (pybase64)", lambda: pybase64.b64decode(payload["delta"], None, True)),
+        ("JSON, base64 and object: decode", lambda: decode_server_event(DELTA)),
+        ("decode and state: absorb", lambda: absorber.absorb(DELTA)),
+        ("dispatch to one callback", lambda: dispatcher.dispatch(event)),
+    ]
+
+
+def _sending() -> list[Part]:
+    splitter, writer, queue = AudioSplitter(), FrameWriter(), SendQueue(1 << 20)
+    frame = (TEXT, APPEND)
+    in_c = find_mask()
+
+    def hand_over() -> None:
+        queue.put(frame, Lane.AUDIO)
+        queue.take(0.0)
+
+    return [
+        ("check and cut", lambda: list(splitter.split(UP, 2))),
+        ("base64 and template", lambda: encode_append(UP)),
+        ("queue: put and take", hand_over),
+        ("mask, in C of websockets", lambda: in_c(APPEND, b"abcd")),
+        ("mask, without websockets", lambda: mask(APPEND, b"abcd")),
+        ("mask and frame", lambda: list(writer.encode((frame,)))),
+        ("TLS: encrypt", _tls(APPEND, decrypts=False)),
+        ("kernel: send and receive, on one core", _kernel(APPEND)),
+    ]
+
+
+def _kernel(data: bytes) -> Callable[[], object]:
+    """Return a send and the receive of it, over TCP on this machine."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        ours = socket.create_connection(listener.getsockname())
+        theirs, _ = listener.accept()
+    buffer = bytearray(65_536)
+
+    def send_and_receive() -> None:
+        left = ours.send(data)
+        while left:
+            left -= theirs.recv_into(buffer)
+
+    return send_and_receive
+
+
+def _tls(data: bytes, *, decrypts: bool) -> Callable[[], object]:
+    """Return encrypting in memory, alone or with the decrypting."""
+    import trustme
+
+    authority = trustme.CA()
+    server_context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("localhost").configure_cert(server_context)
+    with tempfile.TemporaryDirectory() as folder:
+        path = str(Path(folder, "ca.pem"))
+        authority.cert_pem.write_to_path(path)
+        client_context = ssl.create_default_context(cafile=path)
+    up, down = ssl.MemoryBIO(), ssl.MemoryBIO()
+    client = client_context.wrap_bio(down, up, server_hostname="localhost")
+    server = server_context.wrap_bio(up, down, server_side=True)
+    for side in (client, server, client, server):
+        try:
+            side.do_handshake()
+        except ssl.SSLWantReadError:
+            continue
+    buffer = bytearray(65_536)
+
+    def encrypt() -> None:
+        server.write(data)
+        down.read()
+
+    def both() -> None:
+        server.write(data)
+        client.read(len(data), buffer)
+
+    return both if decrypts else encrypt
+
+
+def measure(parts: list[Part]) -> dict[str, float]:
+    """Return the microseconds of each part."""
+    best = {name: float("inf") for name, _ in parts}
+    for _ in range(ROUNDS):
+        for name, call in parts:
+            seconds = timeit.timeit(call, number=CALLS, timer=thread_time)
+            best[name] = min(best[name], seconds / CALLS * 1e6)
+    return best
+
+
+def main() -> None:
+    """Measure and show both directions."""
+    for title, parts in (
+        (f"receive {len(DELTA)} bytes of JSON", _receiving()),
+        (f"send {len(APPEND)} bytes of JSON", _sending()),
+    ):
+        sys.stdout.write(f"{title}\n")
+        for name, microseconds in measure(parts).items():
+            sys.stdout.write(f"    {name:40}{microseconds:7.2f} us\n")
+
+
+if __name__ == "__main__":
+    main()
