@@ -45,8 +45,8 @@ class Transport(abc.ABC):
     Carries whole messages and control frames between this program and a server.
 
     One thread calls `connect()`. Then one thread at a time may call `receive()` and
-    another one `send()` or `try_send()`, both at once. `abort()` may be called by any
-    thread at any time. A transport is opened once.
+    another one `send()` or `try_send()`, both at once. `abort()` may be called by any thread at any
+    time. A transport is opened once.
     """
 
     @abc.abstractmethod

@@ -136,7 +136,7 @@ class WebSocketTransport(Transport):
 
     def try_send(self, frame: Frame) -> bool:
         """Send what can be sent without waiting; see `Transport.try_send()`."""
-        if not self._open or self._line.aborted or self._begun is not None:
+        if not self._open or self._line.aborted:
             return False
         rest = memoryview(b"".join(self._writer.encode((frame,))))
         try:
