@@ -10,8 +10,7 @@ Who owns what:
   dispatching for later.
 - The *writer thread* owns every send, pings, pongs and the close frame included, the
   keepalive, and the deadline of the closing handshake. While there is no transport it
-  is parked. While it has nothing to do, the queue lends its place to whoever puts a
-  frame.
+  is parked.
 - Whoever learns first that the connection is over calls `_end()`: the first cause is
   kept, and everybody who waits gets an exception that tells it. The thread that leaves
   last releases the transport.
@@ -142,7 +141,6 @@ class Channel:
         self._loss: ConnectionClosed | None = None
         self.in_flight: Sequence[Frame] = ()
         self.latency: float | None = None
-        queue.write_now = self._write_now
 
         # Daemons: a forgotten connection must not keep a script from ending.
         self._reader = threading.Thread(
@@ -396,11 +394,6 @@ class Channel:
                 transport.send(frames, self._send_timeout())
                 self.in_flight = ()
             self._keep_alive(transport)
-
-    def _write_now(self, frame: Frame) -> bool:
-        """In the writer's place, on any thread, write *frame* if there is no wait."""
-        transport = self._transport
-        return transport is not None and transport.try_send(frame)
 
     def _send_timeout(self) -> float | None:
         if self._state is not State.OPEN:

@@ -6,10 +6,6 @@ fill the memory. The order is the producers', with two exceptions. What must not
 behind seconds of audio overtakes the input audio that is queued (never another
 command). And clearing the input audio buffer drops the audio that is still queued for
 it, since the server would throw it away.
-
-A frame that nothing waits before does not pass through the queue: the producer borrows
-the writer's place and writes the frame itself, as far as that takes no waiting. That
-saves waking a thread, which costs more than all the rest of sending a frame.
 """
 
 from __future__ import annotations
@@ -18,7 +14,6 @@ import enum
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
-from time import monotonic
 
 from ._deadline import Deadline
 from .errors import SendQueueFull
@@ -42,8 +37,6 @@ class Lane(enum.Enum):
 
 _Entry = tuple[Lane, Frame, "threading.Event | None"]
 
-_LIVE = 0.001  # seconds; a tenth of the shortest pieces that microphones come in
-
 
 class SendQueue:
     """
@@ -52,15 +45,7 @@ class SendQueue:
     Args:
         max_bytes: Payload bytes that may wait. A larger frame goes in alone.
         batch_bytes: Payload bytes that the writer takes at once, about.
-
-    Attributes:
-        write_now: Writes a frame without waiting, on the thread of the producer, while
-            the writer waits in `take()`. Returns whether it is written; otherwise the
-            writer takes the same frame next. None: every frame is queued.
-        high_water: The most payload bytes that have waited.
     """
-
-    write_now: Callable[[Frame], bool] | None = None
 
     def __init__(self, max_bytes: int, batch_bytes: int = 65_536) -> None:
         self._max_bytes = max_bytes
@@ -69,8 +54,6 @@ class SendQueue:
         self._space = threading.Condition(self._lock)
         self._work = threading.Condition(self._lock)
         self._writer_waits = False
-        self._borrowed = False  # a producer is writing in the writer's place
-        self._audio_at = 0.0  # when audio last found the writer waiting
         self._producers_wait = 0
         self._entries: deque[_Entry] = deque()
         self._size = 0
@@ -99,15 +82,14 @@ class SendQueue:
         with self._lock:
             if self._error is not None:
                 raise self._error()
-            if self._may_borrow(size, lane):
-                self._borrowed = True
-            else:
-                if self._size + size > self._max_bytes and lane in _BOUNDED:
-                    self._wait_for_space(size, timeout)
-                self._insert(frame, lane)
-                self._grow(size)
-                return
-        self._write_in_place(frame)
+            if self._size + size > self._max_bytes and lane in _BOUNDED:
+                self._wait_for_space(size, timeout)
+            self._insert(frame, lane)
+            self._size += size
+            if self._size > self.high_water:
+                self.high_water = self._size
+            if self._writer_waits:
+                self._work.notify()
 
     def flush_mark(self) -> threading.Event:
         """Return an event that is set once all that waits now has been taken."""
@@ -131,8 +113,6 @@ class SendQueue:
             if not self._entries and self._error is None:
                 self._writer_waits = True
                 self._work.wait(timeout)
-                while self._borrowed:
-                    self._work.wait()
                 self._writer_waits = False
             if self._entries:
                 return self._take_batch()
@@ -174,46 +154,7 @@ class SendQueue:
             self._drop_all()
             self._refuse(error)
 
-    # Private
-
-    def _write_in_place(self, frame: Frame) -> None:
-        assert self.write_now is not None
-        written = False
-        try:
-            written = self.write_now(frame)
-        finally:
-            with self._lock:
-                self._borrowed = False
-                if not written and self._error is None:
-                    self._entries.appendleft((Lane.COMMAND, frame, None))
-                    self._grow(len(frame[1]))
-                elif self._entries or self._error is not None:
-                    self._work.notify_all()
-
     # Private: all of these require holding the lock.
-
-    def _may_borrow(self, size: int, lane: Lane) -> bool:
-        if (
-            not self._writer_waits
-            or self._entries
-            or self._borrowed
-            or self.write_now is None
-            or size > self._batch_bytes
-        ):
-            return False
-        if lane is not Lane.AUDIO:
-            return True
-        # Faster than anybody speaks, it is a recording: batches of it cost less.
-        now = monotonic()
-        is_live, self._audio_at = now - self._audio_at > _LIVE, now
-        return is_live
-
-    def _grow(self, size: int) -> None:
-        self._size += size
-        if self._size > self.high_water:
-            self.high_water = self._size
-        if self._writer_waits:
-            self._work.notify()
 
     def _refuse(self, error: Callable[[], BaseException]) -> None:
         self._error = error

@@ -45,7 +45,7 @@ class Transport(abc.ABC):
     Carries whole messages and control frames between this program and a server.
 
     One thread calls `connect()`. Then one thread at a time may call `receive()` and
-    another one `send()` or `try_send()`, both at once. `abort()` may be called by any thread at any
+    another one `send()`, both at once. `abort()` may be called by any thread at any
     time. A transport is opened once.
     """
 
@@ -94,15 +94,6 @@ class Transport(abc.ABC):
             TimeoutError: The server did not take the bytes. As a part of them may have
                 been sent, the transport is of no further use, and says so.
         """
-
-    def try_send(self, frame: Frame) -> bool:
-        """
-        Send *frame* if that takes no waiting; return whether all of it has left.
-
-        Where it has not, for whatever reason, *frame* has to be among the frames of the
-        next `send()`, which sends the rest of it first or says what the reason was.
-        """
-        return False
 
     @abc.abstractmethod
     def abort(self) -> None:

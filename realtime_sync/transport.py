@@ -79,7 +79,6 @@ class WebSocketTransport(Transport):
         self._dialled = False
         self._writer = FrameWriter()
         self._dry = False  # whether the last read left nothing behind
-        self._begun: tuple[Frame, memoryview] | None = None  # and what is left of it
 
     def connect(self, request: ConnectRequest) -> Mapping[str, str]:
         """Connect; see `Transport.connect()`."""
@@ -122,30 +121,12 @@ class WebSocketTransport(Transport):
         self._ensure_usable()
         deadline = Deadline(timeout, "sending")
         try:
-            if self._begun is not None:
-                begun, rest = self._begun
-                self._write(rest, deadline)
-                self._begun = None
-                frames = [frame for frame in frames if frame is not begun]
             for data in self._writer.encode(frames):
-                self._write(memoryview(data), deadline)
+                self._write(data, deadline)
         except BaseException:
             # Half a frame may have left, and nothing can follow that.
             self.abort()
             raise
-
-    def try_send(self, frame: Frame) -> bool:
-        """Send what can be sent without waiting; see `Transport.try_send()`."""
-        if not self._open or self._line.aborted:
-            return False
-        rest = memoryview(b"".join(self._writer.encode((frame,))))
-        try:
-            while rest:
-                rest = rest[self._stream.send(rest) :]
-        except _FOREIGN:
-            # The network may be slow, or gone: `send()` finds out.
-            self._begun = (frame, rest)
-        return not rest
 
     def abort(self) -> None:
         """End the connection at once; see `Transport.abort()`."""
@@ -171,7 +152,8 @@ class WebSocketTransport(Transport):
         self._reader.filled(count)
         return True
 
-    def _write(self, rest: memoryview, deadline: Deadline) -> None:
+    def _write(self, data: bytes, deadline: Deadline) -> None:
+        rest = memoryview(data)
         while rest:
             try:
                 rest = rest[self._stream.send(rest) :]
