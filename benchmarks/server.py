@@ -248,8 +248,7 @@ def _serve(sock: socket.socket, context: ssl.SSLContext | None, live: _Live) -> 
             sock = context.wrap_socket(sock, server_side=True)
         model = _upgrade(sock)
         if model == "live":
-            live.add(sock)
-            return
+            return live.add(sock)
         _answer(sock, model)
     except OSError:
         pass  # the client has what it wants, and left
