@@ -128,8 +128,12 @@ class RealtimeEmulator:
         self._certificate = Certificate(self._host) if self._tls else None
         self._server = self._listen()
         self._pool = ThreadPoolExecutor(thread_name_prefix="realtime-emulator-work")
+        # A daemon, as are the threads that it starts: a program that never closes the
+        # emulator must end too, and finalizers run only after all other threads.
         self._thread = threading.Thread(
-            target=self._server.serve_forever, name="realtime-emulator-server"
+            target=self._server.serve_forever,
+            name="realtime-emulator-server",
+            daemon=True,
         )
         self._thread.start()
 
