@@ -1,48 +1,26 @@
-"""A function call, answered by a callback on the reader thread."""
+"""A spoken question, for whose answer the model calls a Python function."""
 
-import json
-import queue
+from typing import Literal
 
-from realtime_sync import FunctionCall, RealtimeClient, ResponseDone
+from realtime_sync import RealtimeClient
+from realtime_sync.audio import Audio
 
 
-WEATHER = {
-    "type": "function",
-    "name": "get_weather",
-    "description": "Get the weather of a city.",
-    "parameters": {
-        "type": "object",
-        "properties": {"city": {"type": "string"}},
-        "required": ["city"],
-    },
-}
+def get_weather(city: str, unit: Literal["celsius", "fahrenheit"] = "celsius") -> dict:
+    """
+    Get the weather of a city.
+
+    Args:
+        city: The name of the city.
+        unit: The unit of the temperature.
+    """
+    print("call: get_weather", {"city": city})
+    return {"weather": "sunny", unit: 21}
+
 
 client = RealtimeClient.emulated()  # or RealtimeClient.from_environment()
-with client.connect(
-    session={"tools": [WEATHER], "output_modalities": ["text"]}
-) as connection:
-    answers = queue.Queue()
-
-    @connection.on(ResponseDone)
-    def run_functions(event: ResponseDone) -> None:
-        calls = [
-            item
-            for item in event.response.output or ()
-            if isinstance(item, FunctionCall)
-        ]
-        for call in calls:
-            print("call:", call.name, json.loads(call.arguments))
-            output = {"weather": "sunny", "celsius": 21}
-            connection.create_item(
-                {
-                    "type": "function_call_output",
-                    "call_id": call.call_id,
-                    "output": json.dumps(output),
-                }
-            )
-        if calls:
-            # A callback may wait: it reads on by itself until the answer is complete.
-            answers.put(connection.create_response().result(timeout=60).text)
-
-    connection.ask("What is the weather in Oslo?")
-    print("answer:", answers.get(timeout=60))
+question = client.speak("What is the weather in Oslo?")
+with client.connect(functions=[get_weather]) as connection:
+    answer = connection.ask(question)
+    print("answer:", answer.transcript)
+    print(Audio(answer.audio))

@@ -17,6 +17,7 @@ from ._asking import Question, user_message
 from ._base_connection import DEFAULT_TIMEOUT, BaseConnection
 from ._deadline import Deadline
 from ._input_audio import AudioSplitter
+from ._progress import reporting
 from ._rate_limits import RateLimits
 from ._response_expectations import tag
 from ._responses import ResponseRouter
@@ -127,12 +128,69 @@ class _SessionCommands(BaseConnection):
         return _model(session, self._session_class)
 
 
-class _AudioCommands(_SessionCommands):
-    """The commands of sessions that have an input audio buffer."""
+class _AudioInput(_SessionCommands):
+    """What every session has that takes audio."""
 
     def _register_handlers(self) -> None:
         self._splitter = AudioSplitter()
         super()._register_handlers()
+
+    def append_input_audio(
+        self,
+        audio: bytes | bytearray | memoryview,
+        *,
+        timeout: float | None = None,
+    ) -> None:
+        """Queue audio in the session's input format; see the subclasses."""
+        raise NotImplementedError
+
+    def append_audio(
+        self,
+        source: Any,
+        *,
+        source_rate: int | None = None,
+        pace: Literal["realtime"] | None = None,
+        progress: Callable[[int], object] | bool = False,
+        timeout: float | None = None,
+    ) -> None:
+        """
+        Queue a recording for the input audio buffer, in the format that it takes.
+
+        Args:
+            source: What `realtime_sync.audio.frames()` takes: a path, bytes or an open
+                file of a WAV file or of raw PCM, a numpy array, an `Audio`, or an
+                iterable of PCM pieces, such as a `Microphone`.
+            source_rate: The sampling rate in Hz of raw PCM and arrays.
+            pace: "realtime" to take as long as the recording does, which turn detection
+                by the server needs; None to send as fast as the network takes it.
+            progress: Is called with the milliseconds of audio queued so far, after each
+                100 ms; True shows a bar where tqdm is installed.
+            timeout: Seconds to wait for space in the queue, for each 100 ms.
+
+        Raises:
+            ValueError: It is no audio, or its rate is not known.
+            OSError: It cannot be read.
+            SendQueueFull: The queue stayed full.
+            ConnectionClosed: The connection has ended.
+        """
+        encode_audio = self._input_encoder()
+        rate = 24_000 if encode_audio is None else 8_000
+        pieces: Iterable[bytes] = frames(
+            source, ms=100, rate=rate, source_rate=source_rate
+        )
+        if pace:
+            pieces = paced(pieces, rate=rate)
+        for piece in reporting(pieces, rate, progress) if progress else pieces:
+            data = piece if encode_audio is None else encode_audio(piece)
+            self.append_input_audio(data, timeout=timeout)
+
+    def _input_encoder(self) -> Callable[[bytes], bytes] | None:
+        """Return what makes the input format of PCM at 8 kHz; None if PCM it is."""
+        return None
+
+
+class _AudioCommands(_AudioInput):
+    """The commands of sessions that have an input audio buffer."""
 
     def append_input_audio(
         self,
@@ -159,41 +217,6 @@ class _AudioCommands(_SessionCommands):
         """
         for piece in self._splitter.split(audio, self._sample_bytes()):
             self._put(encode_append(piece), Lane.AUDIO, timeout)
-
-    def append_audio(
-        self,
-        source: Any,
-        *,
-        source_rate: int | None = None,
-        pace: Literal["realtime"] | None = None,
-        timeout: float | None = None,
-    ) -> None:
-        """
-        Queue a recording for the input audio buffer, in the format that it takes.
-
-        Args:
-            source: What `realtime_sync.audio.frames()` takes: a path, bytes or an open
-                file of a WAV file or of raw PCM, a numpy array, an `Audio`, or an
-                iterable of PCM pieces, such as a `Microphone`.
-            source_rate: The sampling rate in Hz of raw PCM and arrays.
-            pace: "realtime" to take as long as the recording does, which turn detection
-                by the server needs; None to send as fast as the network takes it.
-            timeout: Seconds to wait for space in the queue, for each 100 ms.
-
-        Raises:
-            ValueError: It is no audio, or its rate is not known.
-            OSError: It cannot be read.
-            SendQueueFull: The queue stayed full.
-            ConnectionClosed: The connection has ended.
-        """
-        encode_audio = self._input_encoder()
-        rate = 24_000 if encode_audio is None else 8_000
-        pieces: Iterable[bytes] = frames(
-            source, ms=100, rate=rate, source_rate=source_rate
-        )
-        for piece in paced(pieces, rate=rate) if pace else pieces:
-            data = piece if encode_audio is None else encode_audio(piece)
-            self.append_input_audio(data, timeout=timeout)
 
     def commit_input_audio(
         self, *, timeout: float | None = DEFAULT_TIMEOUT
@@ -243,14 +266,10 @@ class TranscriptionConnection(_AudioCommands):
     _session_class = TranscriptionSession
 
 
-class TranslationConnection(_SessionCommands):
+class TranslationConnection(_AudioInput):
     """A live translation session: speech in one language in, in another one out."""
 
     _session_class = TranslationSession
-
-    def _register_handlers(self) -> None:
-        self._splitter = AudioSplitter()
-        super()._register_handlers()
 
     def append_input_audio(
         self,

@@ -7,19 +7,24 @@ import os
 import re
 import runpy
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 
 ROOT = Path(__file__).parents[1]
+OTHERS = ("flask_view", "voice_assistant")  # these have tests of their own
 SCRIPTS = sorted(
-    path for path in (ROOT / "examples").glob("*.py") if path.stem != "flask_view"
+    path for path in (ROOT / "examples").glob("*.py") if path.stem not in OTHERS
 )
 _BLOCK = re.compile(r"(<!-- not run: [^>]*-->\n)?```python\n(.*?)```", re.DOTALL)
 BLOCKS = [
-    code for skipped, code in _BLOCK.findall((ROOT / "README.md").read_text()) if not skipped
+    code
+    for skipped, code in _BLOCK.findall((ROOT / "README.md").read_text())
+    if not skipped
 ]
 
 
@@ -48,11 +53,69 @@ def test_readme_block_runs(code: str, capsys: pytest.CaptureFixture[str]) -> Non
     assert capsys.readouterr().out.strip()
 
 
+class FakeMicrophone:
+    """Hears one question, then silence, until it is told that this is enough."""
+
+    def __init__(self) -> None:
+        self.enough = threading.Event()
+
+    def __enter__(self) -> FakeMicrophone:
+        _devices["microphone"] = self
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Nothing is open."""
+
+    def __iter__(self) -> Iterator[bytes]:
+        from realtime_sync.audio import load_audio
+
+        yield load_audio(ROOT / "examples" / "audio" / "question.wav").pcm
+        yield bytes(48_000)
+        assert self.enough.wait(20.0)
+
+
+class FakeSpeaker:
+    """Has enough once it was given something to play, and once told to stop."""
+
+    def __init__(self) -> None:
+        self.played = bytearray()
+        self.flushed = 0
+
+    def __enter__(self) -> FakeSpeaker:
+        _devices["speaker"] = self
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Nothing is open."""
+
+    def write(self, pcm: bytes) -> None:
+        self.played += pcm
+        _devices["microphone"].enough.set()
+
+    def flush(self) -> None:
+        self.flushed += 1
+
+
+_devices: dict[str, Any] = {}
+
+
+def test_voice_assistant_hears_and_speaks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The voice assistant sends what is heard, and plays what is answered."""
+    monkeypatch.setattr("realtime_sync.audio.Microphone", FakeMicrophone)
+    monkeypatch.setattr("realtime_sync.audio.Speaker", FakeSpeaker)
+    runpy.run_path(str(ROOT / "examples" / "voice_assistant.py"), run_name="__main__")
+
+    speaker = _devices["speaker"]
+    assert speaker.played
+    assert speaker.flushed >= 1
+
+
+@pytest.mark.parametrize("name", ["function_call", "function_callback"])
 def test_function_example_answers_by_the_function(
-    capsys: pytest.CaptureFixture[str],
+    name: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The function is called for the city of the question, and its output is used."""
-    runpy.run_path(str(ROOT / "examples" / "function_call.py"), run_name="__main__")
+    runpy.run_path(str(ROOT / "examples" / f"{name}.py"), run_name="__main__")
 
     printed = capsys.readouterr().out
     assert "call: get_weather {'city': 'Oslo'}" in printed
