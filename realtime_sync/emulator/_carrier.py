@@ -39,6 +39,10 @@ logger = logging.getLogger("realtime_sync.emulator")
 _RESET = struct.pack("ii", 1, 0)  # linger for 0 s: a reset instead of a goodbye
 
 
+class _Hurry(Exception):
+    """The session ends although the client has not read what it was told."""
+
+
 class EmulatorConnection(ServerConnection):
     """A connection whose writing can be slowed down."""
 
@@ -99,7 +103,6 @@ class Carrier:
         self._outbox: list[ServerEvent] = []
         self._ending: Ending | None = None
         self._is_over = False
-        self._frozen = threading.Event()
         self._thawed = threading.Event()
         self._writer = threading.Thread(
             target=self._write, name=f"realtime-emulator-writer-{record.index}"
@@ -136,6 +139,11 @@ class Carrier:
             self._thawed.set()
             self._changed.notify_all()
 
+    def abort(self) -> None:
+        """Cut the connection, whatever its threads are about. Thread-safe."""
+        self._thawed.set()
+        self._cut()
+
     def expire(self, seconds: float) -> None:
         """End the session by its age after *seconds*."""
         with self._changed:
@@ -164,9 +172,18 @@ class Carrier:
     def _start(self, job: Work[Any]) -> None:
         def run() -> None:
             finish = job.run()
-            self._take(lambda: self._machine.complete(finish))
+            try:
+                self._take(lambda: self._machine.complete(finish))
+            except Exception:
+                logger.exception("session %d failed", self._record.index)
+                self._fail()
 
         self._run_outside(run)
+
+    def _fail(self) -> None:
+        with self._changed:
+            self._ending = Ending(1011, "The session failed.")
+            self._changed.notify_all()
 
     def _post(self, events: list[ServerEvent]) -> None:
         self._outbox.extend(events)
@@ -182,6 +199,9 @@ class Carrier:
             while (batch := self._next_batch()) is not None:
                 for event in batch:
                     self._send(event)
+            self._close()
+        except _Hurry:
+            self._close()
         except (ConnectionClosed, OSError):
             pass
         except Exception:
@@ -197,7 +217,7 @@ class Carrier:
                 if self._outbox:
                     batch, self._outbox = self._outbox, []
                     return batch
-                if self._finished():
+                if self._ending or self._machine.ending:
                     return None
                 self._await_due()
 
@@ -212,21 +232,11 @@ class Carrier:
         else:
             self._clock.wait(self._changed, due)
 
-    def _finished(self) -> bool:
+    def _close(self) -> None:
         ending = self._ending or self._machine.ending
-        if ending is None:
-            return False
-        self._close(ending.code, ending.reason)
-        return True
-
-    def _close(self, code: int, reason: str) -> None:
-        self._record.note_closed(code, reason)
-        # Outside of the lock: the close waits for the client, and the reader for it.
-        self._changed.release()
-        try:
-            self._connection.close(code, reason)
-        finally:
-            self._changed.acquire()
+        if ending is not None and not self._is_over:
+            self._record.note_closed(ending.code, ending.reason)
+            self._connection.close(ending.code, ending.reason)
 
     def _send(self, event: ServerEvent) -> None:
         data = encode(event, self._dialect)
@@ -259,10 +269,12 @@ class Carrier:
         # While a write blocks, websockets reads nothing; so wait for room before it.
         while not self._is_over:
             try:
-                if select.select([], [self._connection.socket], [], 0.5)[1]:
+                if select.select([], [self._connection.socket], [], 0.1)[1]:
                     return
             except (OSError, ValueError):
                 return
+            if self._ending is not None:
+                raise _Hurry
 
     # Faults of the connection
 
@@ -289,8 +301,9 @@ class Carrier:
         sock = self._connection.socket
         try:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
-            # The reader holds the socket open until it is woken.
-            socket.socket.shutdown(sock, socket.SHUT_RD)
+            # Not the method of a TLS socket, which would pull the rug from under
+            # whoever is in it; and the reader has to be woken.
+            socket.socket.shutdown(sock, socket.SHUT_RDWR)
         except OSError:
             pass
         self._connection.close_socket()

@@ -43,17 +43,35 @@ class Faults:
         with self._lock:
             self._faults.clear()
 
+    def take_handshake(self, session: int) -> Fault | None:
+        """Return the first fault for the upgrade of a session, or None."""
+        with self._lock:
+            for fault in self._faults:
+                if fault.is_handshake and fault.session in (None, session):
+                    self._count_off(fault)
+                    return fault
+        return None
+
+    def _count_off(self, fault: Fault) -> None:
+        index = self._faults.index(fault)
+        if fault.times == 1:
+            del self._faults[index]
+        elif fault.times is not None:
+            self._faults[index] = evolve(fault, times=fault.times - 1)
+
     def take(self, session: int, wanted: Callable[[Fault], bool]) -> list[Fault]:
-        """Return the faults of a session that are *wanted* now, and count them off."""
+        """
+        Return the faults of a session that are *wanted* now, and count them off.
+
+        Of several of one kind it is the first one's turn.
+        """
         taken: list[Fault] = []
         with self._lock:
-            for index, fault in enumerate(list(self._faults)):
-                if fault.session in (None, session) and wanted(fault):
+            for fault in list(self._faults):
+                is_mine = fault.session in (None, session) and wanted(fault)
+                if is_mine and fault.kind not in [other.kind for other in taken]:
                     taken.append(fault)
-                    if fault.times is not None:
-                        left = evolve(fault, times=fault.times - 1)
-                        self._faults[index] = left
-            self._faults = [fault for fault in self._faults if fault.times != 0]
+                    self._count_off(fault)
         return taken
 
 

@@ -7,7 +7,8 @@ Give them to the emulator before the connection that they are for, or during it:
     emulator.inject(Fault.close(1011, at="response.created"))
     emulator.inject(Fault.drop("response.done"), Fault.slow(10_000))
 
-Each is used once, in the order given, unless it says otherwise. `Fault.parse` reads
+Each is used once, in the order given, unless it says otherwise; of several of a kind
+that fit an event, or an upgrade, it is the first one's turn. `Fault.parse` reads
 them from text such as ``close=1011@response.created``, as the command line takes them.
 """
 

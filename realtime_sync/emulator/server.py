@@ -6,6 +6,7 @@ import contextlib
 import itertools
 import ssl
 import threading
+import time
 from collections.abc import Callable, Collection, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -127,7 +128,9 @@ class RealtimeEmulator:
             return
         self._certificate = Certificate(self._host) if self._tls else None
         self._server = self._listen()
-        self._pool = ThreadPoolExecutor(thread_name_prefix="realtime-emulator-work")
+        self._pool = ThreadPoolExecutor(
+            max_workers=32, thread_name_prefix="realtime-emulator-work"
+        )
         # A daemon, as are the threads that it starts: a program that never closes the
         # emulator must end too, and finalizers run only after all other threads.
         self._thread = threading.Thread(
@@ -149,6 +152,7 @@ class RealtimeEmulator:
             create_connection=EmulatorConnection,
             compression=None,
             max_size=self.settings.max_message_bytes,
+            open_timeout=self.settings.open_timeout,
             ping_interval=self.settings.ping_interval,
             close_timeout=self.settings.close_timeout,
         )
@@ -161,11 +165,7 @@ class RealtimeEmulator:
         if self._server is None:
             return
         self._server.socket.close()
-        with self._changed:
-            carriers = list(self._carriers)
-        for carrier in carriers:
-            carrier.stop()
-        self._join_connections()
+        self._end_sessions()
         self._server.shutdown()
         assert self._thread is not None
         assert self._pool is not None
@@ -174,13 +174,28 @@ class RealtimeEmulator:
         if self._certificate is not None:
             self._certificate.close()
 
-    def _join_connections(self) -> None:
+    def _end_sessions(self) -> None:
+        """Say goodbye to all clients, and then leave those who do not answer."""
+        with self._changed:
+            carriers = list(self._carriers)
+        for carrier in carriers:
+            carrier.stop()
+        self._join_connections(2 * self.settings.close_timeout)
+        with self._changed:
+            carriers = list(self._carriers)
+        for carrier in carriers:
+            carrier.abort()
+        self._join_connections(None)
+
+    def _join_connections(self, timeout: float | None) -> None:
         assert self._server is not None
         with self._server.lock:
             threads = list(self._server.handler_threads)
+        deadline = None if timeout is None else time.monotonic() + timeout
         for thread in threads:
             if thread is not threading.current_thread():
-                thread.join()
+                left = None if deadline is None else deadline - time.monotonic()
+                thread.join(left if left is None else max(0.0, left))
 
     def serve_forever(self) -> None:
         """Serve until `close` is called, or Ctrl-C is pressed."""
@@ -259,10 +274,11 @@ class RealtimeEmulator:
         self, connection: ServerConnection, request: Request
     ) -> Response | None:
         index = next(self._indexes)
-        for fault in self._faults.take(index, lambda fault: fault.is_handshake)[:1]:
-            if fault.kind == "refuse":
-                connection.close_socket()
-                return None
+        fault = self._faults.take_handshake(index)
+        if fault is not None and fault.kind == "refuse":
+            connection.close_socket()
+            return None
+        if fault is not None:
             return refusal_of(fault).response(request)
         try:
             admission = admit(

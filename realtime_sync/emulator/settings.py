@@ -56,6 +56,7 @@ class EmulatorSettings:
             service keeps for WebRTC and SIP (``output_audio_buffer.started`` and its
             kin). Over a WebSocket the service keeps none.
         ping_interval: Seconds between WebSocket pings; None sends none.
+        open_timeout: Seconds that a client has for TLS and the upgrade.
         close_timeout: Seconds that a client has to answer a close.
         record: Whether to keep what sessions sent and received, for assertions.
             Switch it off for an emulator that serves for days.
@@ -92,6 +93,7 @@ class EmulatorSettings:
     max_unsent_events: int = 100_000
     output_audio_buffer: bool = False
     ping_interval: float | None = None
+    open_timeout: float = 5.0
     close_timeout: float = 1.0
     record: bool = True
 

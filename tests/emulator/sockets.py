@@ -16,6 +16,12 @@ from realtime_sync.emulator import EmulatorSettings, RealtimeEmulator
 
 GA = "/openai/v1/realtime?model=gpt-realtime"
 TIMEOUT = 10  # seconds; nothing here takes long unless it fails
+UPGRADE = (
+    b"GET /openai/v1/realtime?model=m HTTP/1.1\r\nHost: x\r\n"
+    b"Upgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"Sec-WebSocket-Version: 13\r\n"
+    b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+)
 
 
 class Peer:
@@ -60,6 +66,8 @@ def peer_of(
     """Open a WebSocket to *emulator* for the length of a block."""
     options.setdefault("close_timeout", 2)
     options.setdefault("max_size", None)
+    # Else a client that does not read its events does not see the close either.
+    options.setdefault("max_queue", None)
     with connect(
         emulator.endpoint + path,
         ssl=emulator.ssl_context(),

@@ -8,7 +8,7 @@ import time
 
 import pytest
 from emulated import types
-from sockets import TIMEOUT, emulator_threads, peer_of, quick
+from sockets import TIMEOUT, UPGRADE, emulator_threads, peer_of, quick
 from websockets.exceptions import ConnectionClosed, InvalidMessage, InvalidStatus
 
 from realtime_sync.emulator import EmulatorSettings, Fault, RealtimeEmulator
@@ -53,6 +53,17 @@ class TestHandshake:
             with peer_of(emulator) as peer:
                 assert "session.created" == peer.receive()["type"]
 
+    def test_one_after_the_other(self) -> None:
+        """Each upgrade has one fault, in the order given."""
+        statuses = []
+        with quick(faults=[Fault.http(429), Fault.http(503)]) as emulator:
+            for _ in range(2):
+                with pytest.raises(InvalidStatus) as caught, peer_of(emulator):
+                    pass
+                statuses.append(caught.value.response.status_code)
+
+        assert [429, 503] == statuses
+
     def test_session(self) -> None:
         """A fault may be for one connection."""
         with quick(faults=[Fault.http(503, session=1)]) as emulator:
@@ -64,16 +75,12 @@ class TestHandshake:
     def test_redirect(self) -> None:
         """An upgrade is sent elsewhere."""
         fault = Fault.redirect("http://elsewhere.test/")
-        with quick(faults=[fault]) as emulator:
-            request = (
-                "GET /openai/v1/realtime?model=m HTTP/1.1\r\nHost: x\r\n"
-                "Upgrade: websocket\r\nConnection: Upgrade\r\n"
-                "Sec-WebSocket-Version: 13\r\n"
-                "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
-            )
-            with socket.create_connection(("127.0.0.1", emulator.port)) as plain:
-                plain.sendall(request.encode())
-                answer = plain.recv(4096).decode()
+        with (
+            quick(faults=[fault]) as emulator,
+            socket.create_connection(("127.0.0.1", emulator.port)) as plain,
+        ):
+            plain.sendall(UPGRADE)
+            answer = plain.recv(4096).decode()
 
         assert answer.startswith("HTTP/1.1 302")
         assert "Location: http://elsewhere.test/" in answer
@@ -211,6 +218,18 @@ class TestEvents:
     def test_drop(self) -> None:
         """An event is not sent."""
         assert CREATED not in types(self.events(Fault.drop(CREATED)))
+
+    def test_two_of_a_kind(self) -> None:
+        """Of two equal faults each has its own event."""
+        name = "conversation.item.added"
+        faults = [Fault.drop(name), Fault.drop(name)]
+        with quick(faults=faults) as emulator, peer_of(emulator) as peer:
+            for text in ("a", "b", "c"):
+                item = {"type": "message", "role": "user", "content": [], "id": text}
+                peer.send("conversation.item.create", item=item)
+            added = peer.until(name)[-1]
+
+        assert "c" == added["item"]["id"]
 
     def test_duplicate(self) -> None:
         """An event is sent twice."""

@@ -113,10 +113,13 @@ class TestOpenAI:
         append(connection, TONES.speak("What is the capital of Italy?") + SILENCE)
         events = until(connection, "response.done")
         names = [event.type for event in events]
+        transcribed = "conversation.item.input_audio_transcription.completed"
+        # It runs beside the response, so either may be done first.
+        if transcribed not in names:
+            until(connection, transcribed)
 
         assert "The capital of Italy is Rome." == spoken(events)
         assert "input_audio_buffer.speech_stopped" in names
-        assert "conversation.item.input_audio_transcription.completed" in names
 
     def test_tools(self, connection: Any) -> None:
         """A function is called, and its output read out."""

@@ -5,11 +5,12 @@ from __future__ import annotations
 import socket
 import ssl
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from emulated import SILENCE, TONES, said, types
-from sockets import GA, TIMEOUT, emulator_threads, peer_of, quick
+from sockets import GA, TIMEOUT, UPGRADE, emulator_threads, peer_of, quick
 from websockets.exceptions import ConnectionClosed
 
 from realtime_sync.emulator import (
@@ -19,6 +20,11 @@ from realtime_sync.emulator import (
     Reply,
     Turn,
 )
+
+
+def frame(payload: bytes) -> bytes:
+    """Return a short text frame, masked by nothing."""
+    return bytes([0x81, 0x80 | len(payload), 0, 0, 0, 0]) + payload
 
 
 class TestLife:
@@ -45,6 +51,37 @@ class TestLife:
 
         assert caught.value.rcvd is not None
         assert 1001 == caught.value.rcvd.code
+
+    def test_client_that_does_not_read(self) -> None:
+        """Closing does not wait for a client that reads nothing."""
+        reply = Reply("x", audio=bytes(48 * 60_000))
+        with (
+            quick(replies=[reply] * 20) as emulator,
+            socket.create_connection(("127.0.0.1", emulator.port)) as plain,
+        ):
+            plain.sendall(UPGRADE)
+            record = emulator.wait_for_session()
+            for _ in range(20):
+                plain.sendall(frame(b'{"type": "response.create"}'))
+            record.wait_for(lambda record: len(record.responses) > 0)
+            started = time.monotonic()
+            emulator.close()
+
+        assert time.monotonic() - started < 5
+        assert [] == emulator_threads()
+
+    def test_client_that_never_upgrades(self) -> None:
+        """Closing does not wait long for a connection that says nothing."""
+        settings = EmulatorSettings.instant(open_timeout=0.2, close_timeout=0.1)
+        with (
+            quick(settings=settings) as emulator,
+            socket.create_connection(("127.0.0.1", emulator.port)),
+        ):
+            with peer_of(emulator) as peer:  # accepted after the other one
+                peer.receive()
+            emulator.close()
+
+        assert [] == emulator_threads()
 
     def test_close_twice(self) -> None:
         """Closing twice, or before the start, does nothing."""
