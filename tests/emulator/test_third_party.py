@@ -57,7 +57,11 @@ def _serve(*arguments: str) -> Iterator[str]:
             yield process.stdout.readline().split()[1].rstrip(";")
         finally:
             process.terminate()
-            process.wait(20)
+            try:
+                process.wait(20)
+            except subprocess.TimeoutExpired:
+                process.kill()  # or leaving the block would wait for ever
+                raise
 
 
 @pytest.fixture(name="endpoint", scope="module")
