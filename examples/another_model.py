@@ -1,5 +1,7 @@
 """Another model behind the emulator: a function of yours answers what was heard."""
 
+import json
+
 from realtime_sync import RealtimeClient
 from realtime_sync.emulator import RealtimeEmulator, Reply, Turn, call
 
@@ -28,7 +30,7 @@ with RealtimeEmulator(replies=waiter) as emulator:
         print(connection.ask("Good evening!").transcript)
         order = connection.ask("Soup and bread, please.")
         wanted = order.function_calls[0]
-        total = sum(MENU[dish] for dish in wanted.parse_arguments()["dishes"])
+        total = sum(MENU[dish] for dish in json.loads(wanted.arguments)["dishes"])
         connection.create_item(
             {
                 "type": "function_call_output",
