@@ -6,6 +6,7 @@ from realtime_sync.audio import duration_ms
 
 client = RealtimeClient.emulated()  # or RealtimeClient.from_environment()
 with client.connect() as connection:
+    playback = connection.playback
     connection.create_item(
         {
             "type": "message",
@@ -13,15 +14,17 @@ with client.connect() as connection:
             "content": [{"type": "input_text", "text": "One two three four five six."}],
         }
     )
+    response = connection.create_response()
     played_ms = 0
-    with connection.create_response() as response:
-        for piece in response.audio(timeout=60):
-            played_ms += duration_ms(piece)  # a loudspeaker would take as long
-            if played_ms >= 300:
-                break  # leaving the block cancels what was not generated yet
+    for chunk in playback.audio(timeout=60):
+        played_ms += duration_ms(chunk)  # a loudspeaker would take as long
+        if played_ms >= 300:
+            break
+
+    # What is still generated is cancelled. And the model believes that it was heard to
+    # the end, unless it is told.
+    print(connection.interrupt(played_ms=played_ms))
     result = response.result(timeout=60)
     print("generated:", duration_ms(result.audio), "ms,", result.status)
-
-    # The model believes that it was heard to the end, unless it is told.
-    connection.truncate_item(result.items[0].id, audio_end_ms=played_ms)
-    print("heard:", connection.conversation.items[-1].audio_end_ms, "ms")
+    item = connection.conversation.get(result.items[0].id)
+    print("heard:", item.audio_end_ms, "ms")

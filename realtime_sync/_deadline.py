@@ -39,7 +39,7 @@ class Deadline:
         return left
 
     def left(self) -> float | None:
-        """Return the seconds that are left, zero when none are, or None for no limit."""
+        """Return the seconds that are left, or zero, or None for no limit."""
         return None if self._at is None else max(0.0, self._at - time.monotonic())
 
     def expired(self) -> bool:

@@ -5,7 +5,7 @@ Every exception that this library raises on its own behalf.
 
     RealtimeError
     ├── ConnectError                    no connection came about
-    │   └── HandshakeError              the server answered the upgrade with an HTTP error
+    │   └── HandshakeError              the server refused the upgrade by HTTP
     │       └── AuthenticationError     … with 401 or 403
     ├── ConnectionClosed                the connection ended
     │   ├── ConnectionClosedOK          … as it should
