@@ -45,7 +45,8 @@ def _server() -> Iterator[dict[str, str]]:
         with subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE
         ) as server:
-            assert server.stdout is not None and server.stdin is not None
+            assert server.stdout is not None
+            assert server.stdin is not None
             ports = json.loads(server.stdout.readline())
             urls = {name: f"{name}://127.0.0.1:{port}" for name, port in ports.items()}
             yield {**urls, "ca": ca_file}

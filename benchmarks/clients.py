@@ -83,7 +83,7 @@ def _times(command: Callable[[], object], count: int) -> list[float]:
 
 
 class Ours(LiveClient):
-    """This library: `on()`, `append_input_audio()`, `clear_input_audio()`."""
+    """Ours: `on()`, `append_input_audio()`, `clear_input_audio()`."""
 
     def __init__(self, url: str, model: str, context: ssl.SSLContext | None) -> None:
         import realtime_sync

@@ -248,7 +248,8 @@ def _serve(sock: socket.socket, context: ssl.SSLContext | None, live: _Live) -> 
             sock = context.wrap_socket(sock, server_side=True)
         model = _upgrade(sock)
         if model == "live":
-            return live.add(sock)
+            live.add(sock)
+            return
         _answer(sock, model)
     except OSError:
         pass  # the client has what it wants, and left

@@ -178,7 +178,7 @@ _WORKS: dict[str, Callable[..., Result]] = {
 
 def main() -> None:
     """Measure what the argument says."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(4096, hard), hard))
     result = _measure(json.loads(sys.argv[1]))
     sys.stdout.write(json.dumps(result) + "\n")
