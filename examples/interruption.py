@@ -1,6 +1,6 @@
 """Interrupt an answer that is being played: stop it, and cut it to what was heard."""
 
-from realtime_sync import RealtimeClient
+from realtime_sync import ConversationItemTruncated, RealtimeClient
 from realtime_sync.audio import duration_ms
 
 
@@ -23,8 +23,8 @@ with client.connect() as connection:
 
     # What is still generated is cancelled. And the model believes that it was heard to
     # the end, unless it is told.
+    truncated = connection.events(ConversationItemTruncated, timeout=60)
     print(connection.interrupt(played_ms=played_ms))
+    print("heard:", next(truncated).audio_end_ms, "ms")
     result = response.result(timeout=60)
     print("generated:", duration_ms(result.audio), "ms,", result.status)
-    item = connection.conversation.get(result.items[0].id)
-    print("heard:", item.audio_end_ms, "ms")

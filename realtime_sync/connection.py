@@ -41,10 +41,12 @@ from .protocol.client_events import (
 )
 from .protocol.codec import encode, encode_append, structure
 from .protocol.items import Item, Message
-from .protocol.responses import RateLimit, ResponseCreateParams
+from .protocol.responses import RateLimit, Response, ResponseCreateParams
 from .protocol.server_events import (
     ConversationItemRetrieved,
     InputAudioBufferCommitted,
+    InputAudioBufferSpeechStarted,
+    ResponseCreated,
     SessionUpdated,
 )
 from .protocol.session_audio import AudioPcma, AudioPcmu
@@ -61,6 +63,7 @@ from .usage import UsageMeter, UsageTotals
 
 if TYPE_CHECKING:
     from .functions import FunctionRunner
+    from .playback import Interruption, Playback, Player
 
 
 __all__ = ["RealtimeConnection", "TranscriptionConnection", "TranslationConnection"]
@@ -314,6 +317,7 @@ class RealtimeConnection(_AudioCommands):
         self._usage = UsageMeter(self._monitor)
         self._rate_limits = RateLimits(self._monitor)
         self._functions: FunctionRunner | None = None
+        self._playback: Playback | None = None
         self._absorber.register(self.conversation.handlers(), self.conversation.end)
         self._absorber.register(self._usage.handlers())
         self._absorber.register(self._rate_limits.handlers(), self._rate_limits.end)
@@ -652,6 +656,75 @@ class RealtimeConnection(_AudioCommands):
         runner.add(function, **options)
         self.update_session(self._with_tools(RealtimeSession()))
         return function
+
+    # Playback
+
+    @property
+    def playback(self) -> Playback:
+        """
+        What keeps account of the speech that arrives and is played.
+
+        It begins with the first use, so use it before the first response begins.
+        """
+        return self._playback or self._start_playback(None)
+
+    def use_player(self, player: Player, *, interruptible: bool = True) -> Playback:
+        """
+        Let a player, such as a `Speaker`, tell what was heard; return the playback.
+
+        What is to be played comes from its `Playback.audio()`.
+
+        Args:
+            player: The player, which plays nothing else.
+            interruptible: Whether the player falls silent, and the answer is cut to
+                what was heard, when the server hears the user speak.
+
+        Raises:
+            RuntimeError: The playback has begun already.
+        """
+        if self._playback is not None:
+            raise RuntimeError("name the player before `playback` is used otherwise")
+        playback = self._start_playback(player)
+        if interruptible:
+            self.on(InputAudioBufferSpeechStarted, playback.speech_started)
+        return playback
+
+    def interrupt(self, played_ms: float | None = None) -> Interruption:
+        """
+        Stop the model's speech, and tell the server how much of it was heard.
+
+        See `Playback.interrupt()`. Without `playback` or `use_player()` before the
+        response, it is only cancelled.
+
+        Args:
+            played_ms: Milliseconds of the current item that were heard, if that is
+                known better than by the playback.
+
+        Raises:
+            ConnectionClosed: The connection has ended.
+        """
+        self._ensure_usable()
+        return self.playback.interrupt(played_ms)
+
+    def _start_playback(self, player: Player | None) -> Playback:
+        from .playback import Playback
+
+        # No reference back: a forgotten connection must be found to be one.
+        playback = Playback(weakref.proxy(self), player=player, monitor=self._monitor)
+        with self._monitor.lock:
+            if self._playback is not None:
+                return self._playback
+            self._playback = playback
+        handlers = playback.handlers()
+        # First: callbacks and streams shall find the account up to date.
+        self._absorber.register(handlers, playback.end, first=True)
+        # What it missed that still counts.
+        handlers[SessionUpdated](SessionUpdated(event_id="", session=self.session))
+        active = self._responses.active
+        if active is not None:
+            now = Response(id=active, conversation_id=self.conversation.id or "")
+            handlers[ResponseCreated](ResponseCreated(event_id="", response=now))
+        return playback
 
     def close(self, code: int = 1000, reason: str = "") -> None:
         """
