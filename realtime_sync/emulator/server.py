@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import socket
 import ssl
 import threading
-import time
 from collections.abc import Callable, Collection, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -19,6 +19,7 @@ from websockets.sync.server import Server, ServerConnection, serve
 from ._carrier import Carrier, EmulatorConnection
 from ._certificate import Certificate
 from ._clock import Clock
+from ._handlers import Handlers
 from ._handshake import Admission, Refusal, admit, request_ids
 from ._record import SessionRecord
 from ._sabotage import Faults, refusal_of
@@ -92,7 +93,9 @@ class RealtimeEmulator:
         self._carriers: set[Carrier] = set()
         self._certificate: Certificate | None = None
         self._server: Server | None = None
+        self._handlers: Handlers | None = None
         self._thread: threading.Thread | None = None
+        self._threads: set[threading.Thread] = set()  # of connections
         self._pool: ThreadPoolExecutor | None = None
         self._is_closed = threading.Event()
 
@@ -128,6 +131,8 @@ class RealtimeEmulator:
             return
         self._certificate = Certificate(self._host) if self._tls else None
         self._server = self._listen()
+        # Not all versions of websockets can tell the threads that they start.
+        self._handlers = self._server.handler = Handlers(self._server.handler)
         self._pool = ThreadPoolExecutor(
             max_workers=32, thread_name_prefix="realtime-emulator-work"
         )
@@ -142,7 +147,7 @@ class RealtimeEmulator:
 
     def _listen(self) -> Server:
         certificate = self._certificate
-        return serve(
+        server = serve(
             self._serve_connection,
             self._host,
             self._port,
@@ -156,6 +161,17 @@ class RealtimeEmulator:
             ping_interval=self.settings.ping_interval,
             close_timeout=self.settings.close_timeout,
         )
+        # Not every version of websockets knows the threads of its connections.
+        handle = server.handler
+
+        def tracked(sock: socket.socket, address: Any) -> None:
+            with self._changed:
+                alive = {thread for thread in self._threads if thread.is_alive()}
+                self._threads = alive | {threading.current_thread()}
+            handle(sock, address)
+
+        server.handler = tracked
+        return server
 
     def close(self) -> None:
         """End all sessions and stop listening. May be called twice; joins threads."""
@@ -170,32 +186,28 @@ class RealtimeEmulator:
         assert self._thread is not None
         assert self._pool is not None
         self._thread.join()
+        self._end_sessions()  # of whoever was let in at the last moment
         self._pool.shutdown()
         if self._certificate is not None:
             self._certificate.close()
 
     def _end_sessions(self) -> None:
         """Say goodbye to all clients, and then leave those who do not answer."""
-        with self._changed:
-            carriers = list(self._carriers)
+        assert self._handlers is not None
+        self._handlers.close()
+        carriers = self._running()
         for carrier in carriers:
             carrier.stop()
-        self._join_connections(2 * self.settings.close_timeout)
-        with self._changed:
-            carriers = list(self._carriers)
-        for carrier in carriers:
+        self._handlers.abort(spared=[carrier.thread for carrier in carriers])
+        self._handlers.join(2 * self.settings.close_timeout)
+        for carrier in self._running():
             carrier.abort()
-        self._join_connections(None)
+        self._handlers.abort()
+        self._handlers.join()
 
-    def _join_connections(self, timeout: float | None) -> None:
-        assert self._server is not None
-        with self._server.lock:
-            threads = list(self._server.handler_threads)
-        deadline = None if timeout is None else time.monotonic() + timeout
-        for thread in threads:
-            if thread is not threading.current_thread():
-                left = None if deadline is None else deadline - time.monotonic()
-                thread.join(left if left is None else max(0.0, left))
+    def _running(self) -> list[Carrier]:
+        with self._changed:
+            return list(self._carriers)
 
     def serve_forever(self) -> None:
         """Serve until `close` is called, or Ctrl-C is pressed."""
@@ -259,9 +271,7 @@ class RealtimeEmulator:
         self._faults.clear()
 
     def _expire_running(self, fault: Fault) -> None:
-        with self._changed:
-            carriers = list(self._carriers)
-        for carrier in carriers:
+        for carrier in self._running():
             self._expire(carrier)
 
     def _expire(self, carrier: Carrier) -> None:
