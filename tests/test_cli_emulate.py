@@ -142,3 +142,22 @@ def test_says_that_the_port_is_taken(capsys: pytest.CaptureFixture[str]) -> None
 
     assert 1 == code
     assert "in use" in capsys.readouterr().err
+
+
+def test_says_which_extra_is_missing() -> None:
+    """Without the extra, the command ends with how to install it."""
+    script = (
+        "import sys; sys.modules['websockets'] = None\n"
+        "from realtime_sync.cli import main; sys.exit(main(['emulate']))"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+
+    assert 1 == ended.returncode
+    assert "pip install 'realtime_sync[emulator]'" in ended.stderr

@@ -12,11 +12,19 @@ from ._clock import Clock, ManualClock
 from ._record import SessionRecord
 from .faults import Fault, FaultKind
 from .replies import Failure, Replier, Reply, Turn, call
-from .server import RealtimeEmulator
 from .session import Session
 from .settings import EmulatorSettings
 from .speech import RealSpeech, Speech, SpeechDetector, ToneSpeech, default_speech
 
+
+try:
+    from .server import RealtimeEmulator
+except ModuleNotFoundError as exc:
+    if (exc.name or "").partition(".")[0] != "websockets":
+        raise
+    raise ImportError(
+        "the emulator needs websockets: pip install 'realtime_sync[emulator]'"
+    ) from exc
 
 __all__ = [
     "Clock",
