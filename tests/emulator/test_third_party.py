@@ -30,7 +30,7 @@ ROOT = Path(__file__).parents[2]
 _SECOND = 48_000  # bytes of 16-bit PCM at 24 kHz
 _PIECE = 4_800  # bytes: 100 ms
 _PATIENCE = 20.0  # seconds for one event
-_STRICT: TypeAdapter[Any] = TypeAdapter(RealtimeServerEvent)
+_EVENT: TypeAdapter[Any] = TypeAdapter(RealtimeServerEvent)
 
 WEATHER = {
     "type": "function",
@@ -87,7 +87,7 @@ class Call:
 
     def next(self) -> Any:
         data = self.connection._connection.recv(timeout=_PATIENCE, decode=False)
-        _STRICT.validate_python(json.loads(data), strict=False)
+        _EVENT.validate_python(json.loads(data))
         event = self.connection.parse_event(data)
         assert event.type != "error", event
         self.events.append(event)
