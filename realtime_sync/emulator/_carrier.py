@@ -90,6 +90,7 @@ class Carrier:
         run_outside: Callable[[Callable[[], None]], None],
     ) -> None:
         self.index = record.index
+        self.thread = threading.current_thread()  # it is made on the connection's
         self._connection = connection
         self._machine = machine
         self._record = record

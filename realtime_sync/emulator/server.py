@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import socket
 import ssl
 import threading
 from collections.abc import Callable, Collection, Iterable
@@ -95,7 +94,6 @@ class RealtimeEmulator:
         self._server: Server | None = None
         self._handlers: Handlers | None = None
         self._thread: threading.Thread | None = None
-        self._threads: set[threading.Thread] = set()  # of connections
         self._pool: ThreadPoolExecutor | None = None
         self._is_closed = threading.Event()
 
@@ -147,7 +145,7 @@ class RealtimeEmulator:
 
     def _listen(self) -> Server:
         certificate = self._certificate
-        server = serve(
+        return serve(
             self._serve_connection,
             self._host,
             self._port,
@@ -161,17 +159,6 @@ class RealtimeEmulator:
             ping_interval=self.settings.ping_interval,
             close_timeout=self.settings.close_timeout,
         )
-        # Not every version of websockets knows the threads of its connections.
-        handle = server.handler
-
-        def tracked(sock: socket.socket, address: Any) -> None:
-            with self._changed:
-                alive = {thread for thread in self._threads if thread.is_alive()}
-                self._threads = alive | {threading.current_thread()}
-            handle(sock, address)
-
-        server.handler = tracked
-        return server
 
     def close(self) -> None:
         """End all sessions and stop listening. May be called twice; joins threads."""

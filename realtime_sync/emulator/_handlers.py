@@ -1,0 +1,67 @@
+"""The threads that serve connections, and the sockets that they may hang on."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+import time
+from collections.abc import Callable, Collection
+from typing import Any
+
+
+__all__ = ["Handlers"]
+
+
+class Handlers:
+    """
+    Knows who serves which connection. Thread-safe.
+
+    Args:
+        handle: Serves a connection from its first byte to its last; called with the
+            socket and the address of the client.
+    """
+
+    def __init__(self, handle: Callable[[socket.socket, Any], None]) -> None:
+        self._handle = handle
+        self._lock = threading.Lock()
+        self._sockets: dict[threading.Thread, socket.socket] = {}
+        self._is_closed = False
+
+    def __call__(self, sock: socket.socket, address: Any) -> None:
+        """Serve a connection, on the thread that was started for it."""
+        thread = threading.current_thread()
+        with self._lock:
+            if self._is_closed:
+                sock.close()
+                return
+            self._sockets[thread] = sock
+        try:
+            self._handle(sock, address)
+        finally:
+            with self._lock:
+                del self._sockets[thread]
+
+    def close(self) -> None:
+        """Serve no more connections."""
+        with self._lock:
+            self._is_closed = True
+
+    def abort(self, spared: Collection[threading.Thread] = ()) -> None:
+        """Cut the connections of all threads but those that are *spared*."""
+        with self._lock:
+            for thread, sock in self._sockets.items():
+                if thread not in spared:
+                    # Not the method of a TLS socket: another thread may be in it.
+                    with contextlib.suppress(OSError):
+                        socket.socket.shutdown(sock, socket.SHUT_RDWR)
+
+    def join(self, timeout: float | None = None) -> None:
+        """Wait until all threads have left, or *timeout* seconds."""
+        deadline = None if timeout is None else time.monotonic() + timeout
+        with self._lock:
+            threads = list(self._sockets)
+        for thread in threads:
+            if thread is not threading.current_thread():
+                left = None if deadline is None else deadline - time.monotonic()
+                thread.join(left if left is None else max(0.0, left))
