@@ -14,7 +14,7 @@ import inspect
 import re
 import typing
 from collections.abc import Callable, Mapping
-from typing import Annotated, Any, Final, get_args, get_origin
+from typing import Annotated, Any, Final, Union, get_args, get_origin
 
 import attrs
 
@@ -188,10 +188,23 @@ def _hints(function: Any, label: str) -> dict[str, Any]:
 
 def _hint(parameter: inspect.Parameter, hints: Mapping[str, Any]) -> Any:
     hint = hints.get(parameter.name, Any)
-    allows_none = _bare(hint) in (Any, object, None, type(None))
-    if parameter.default is not None or allows_none or type(None) in _members(hint):
-        return hint
+    if parameter.default is not None or _allows_none(hint):
+        return _simplest(hint)
     return hint | None  # Python 3.10 does so by itself, later ones do not
+
+
+def _allows_none(hint: Any) -> bool:
+    bare = _bare(hint)
+    return bare in (Any, object, None, type(None)) or type(None) in _members(hint)
+
+
+def _simplest(hint: Any) -> Any:
+    """Undo what Python 3.10 does where it is not needed."""
+    if get_origin(hint) is Union and len(_members(hint)) == 2:
+        inner, outer = _members(hint)
+        if outer is type(None) and _allows_none(inner):
+            return inner
+    return hint
 
 
 def _members(hint: Any) -> tuple[Any, ...]:
