@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import weakref
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 import attrs
 
@@ -227,6 +227,10 @@ class RealtimeConnection(ConversationCommands):
             self.update_session(self._with_tools(RealtimeSession()))
         return runner
 
+    @overload
+    def function(self, function: F) -> F: ...
+    @overload
+    def function(self, **options: Any) -> Callable[[F], F]: ...
     def function(
         self, function: F | None = None, **options: Any
     ) -> F | Callable[[F], F]:
@@ -243,11 +247,8 @@ class RealtimeConnection(ConversationCommands):
             ServerError: The server refused it.
         """
         if function is None:
-            return lambda found: cast("F", self.function(found, **options))
-        runner = self._functions or self.use_functions((), update=False)
-        runner.add(function, **options)
-        self.update_session(self._with_tools(RealtimeSession()))
-        return function
+            return lambda found: self._add_function(found, options)
+        return self._add_function(function, options)
 
     # Playback
 
@@ -335,6 +336,12 @@ class RealtimeConnection(ConversationCommands):
             runner.close(0 if self._monitor.on_reader_thread() else 5.0)
 
     # Private
+
+    def _add_function(self, function: F, options: Mapping[str, Any]) -> F:
+        runner = self._functions or self.use_functions((), update=False)
+        runner.add(function, **options)
+        self.update_session(self._with_tools(RealtimeSession()))
+        return function
 
     def _with_tools(self, session: RealtimeSession) -> RealtimeSession:
         """Return *session* with the functions, besides the tools that there are."""
