@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import logging
+import socket
 import ssl
 import threading
 from collections.abc import Callable, Collection, Iterable
@@ -31,6 +33,11 @@ from .speech import Speech, default_speech
 
 
 __all__ = ["RealtimeEmulator"]
+
+# What clients do wrong before there is a session, and what faults do to it, is nobody's
+# error here: it is told to those who ask for it.
+_websockets_logger = logging.getLogger("realtime_sync.emulator.websockets")
+_websockets_logger.setLevel(logging.CRITICAL)
 
 
 class RealtimeEmulator:
@@ -158,6 +165,7 @@ class RealtimeEmulator:
             open_timeout=self.settings.open_timeout,
             ping_interval=self.settings.ping_interval,
             close_timeout=self.settings.close_timeout,
+            logger=_websockets_logger,
         )
 
     def close(self) -> None:
@@ -273,7 +281,8 @@ class RealtimeEmulator:
         index = next(self._indexes)
         fault = self._faults.take_handshake(index)
         if fault is not None and fault.kind == "refuse":
-            connection.close_socket()
+            # websockets may hold its lock here, which closing would want.
+            socket.socket.shutdown(connection.socket, socket.SHUT_RDWR)
             return None
         if fault is not None:
             return refusal_of(fault).response(request)
