@@ -171,6 +171,7 @@ class RealtimeClient:
         emulator = RealtimeEmulator()
         emulator.start()
         settings.setdefault("model", "gpt-realtime")
+        settings.setdefault("proxy", "")  # it is on this machine
         client = cls(emulator.endpoint, "emulator", **settings)
         weakref.finalize(client, emulator.close)
         return client
