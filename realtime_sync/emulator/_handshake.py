@@ -22,7 +22,15 @@ from ..protocol.codec import Dialect
 
 __all__ = ["Admission", "Refusal", "admit", "request_ids"]
 
-_SECRETS = frozenset({"authorization", "api-key", "cookie", "proxy-authorization"})
+_SECRETS = frozenset(
+    {
+        "api-key",
+        "authorization",
+        "cookie",
+        "proxy-authorization",
+        "sec-websocket-protocol",  # browsers put their key there
+    }
+)
 _RETIRED = frozenset({"2024-10-01-preview"})
 
 
@@ -174,7 +182,7 @@ def _check_key(
     if api_keys is None:
         return
     bearer = request.headers.get("Authorization", "").removeprefix("Bearer ")
-    keys = {bearer}
+    keys = {bearer, *_browser_keys(request)}
     if is_azure:
         keys |= {request.headers.get("api-key", ""), query.get("api-key", "")}
     if not keys.isdisjoint(api_keys):
@@ -188,6 +196,16 @@ def _check_key(
             "regional API endpoint for your resource.",
         )
     raise _openai(401, "invalid_api_key", "Incorrect API key provided.")
+
+
+def _browser_keys(request: Request) -> list[str]:
+    offered = ",".join(request.headers.get_all("Sec-WebSocket-Protocol")).split(",")
+    prefix = "openai-insecure-api-key."
+    return [
+        name.strip().removeprefix(prefix)
+        for name in offered
+        if name.strip().startswith(prefix)
+    ]
 
 
 # One function for each URL

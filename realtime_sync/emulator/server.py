@@ -8,7 +8,7 @@ import logging
 import socket
 import ssl
 import threading
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
@@ -16,6 +16,7 @@ from typing import Any
 
 from websockets.http11 import Request, Response
 from websockets.sync.server import Server, ServerConnection, serve
+from websockets.typing import Subprotocol
 
 from ._carrier import Carrier, EmulatorConnection
 from ._certificate import Certificate
@@ -33,6 +34,9 @@ from .speech import Speech, default_speech
 
 
 __all__ = ["RealtimeEmulator"]
+
+# Browsers cannot set headers, so they offer this, and their key as another one.
+_SUBPROTOCOL = Subprotocol("realtime")
 
 # What clients do wrong before there is a session, and what faults do to it, is nobody's
 # error here: it is told to those who ask for it.
@@ -157,6 +161,8 @@ class RealtimeEmulator:
             self._host,
             self._port,
             ssl=certificate.server_context() if certificate else None,
+            subprotocols=[_SUBPROTOCOL],
+            select_subprotocol=_select_subprotocol,
             process_request=self._process_request,
             process_response=_add_ids,
             create_connection=EmulatorConnection,
@@ -373,6 +379,12 @@ class RealtimeEmulator:
         # Too late: nobody waits for the result any more.
         with contextlib.suppress(RuntimeError):
             self._pool.submit(task)
+
+
+def _select_subprotocol(
+    connection: ServerConnection, offered: Sequence[Subprotocol]
+) -> Subprotocol | None:
+    return _SUBPROTOCOL if _SUBPROTOCOL in offered else None
 
 
 def _add_ids(

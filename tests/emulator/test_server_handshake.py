@@ -97,6 +97,16 @@ class TestKeys:
 
         assert (401, "invalid_api_key") == (status, body["error"]["code"])
 
+    def test_browser(self) -> None:
+        """A browser gives its key as a subprotocol, and gets one back."""
+        offered = ["realtime", "openai-insecure-api-key.good"]
+        with (
+            quick(api_keys=["good"]) as emulator,
+            peer_of(emulator, OPENAI, subprotocols=offered) as peer,
+        ):
+            assert "realtime" == peer.socket.subprotocol
+            assert "good" not in repr(emulator.wait_for_session().headers)
+
     def test_any(self) -> None:
         """Unless keys are given, none is needed."""
         with quick() as emulator, peer_of(emulator) as peer:

@@ -88,6 +88,11 @@ class TestCreate:
         ("item", "param"),
         [
             ({"type": "poem"}, "item.type"),
+            ({"type": "item_reference", "id": "x"}, "item.type"),
+            (
+                {"type": "message", "role": "user", "content": [{"type": "smell"}]},
+                "item.content[0].type",
+            ),
             ({"type": "message", "role": "cat", "content": []}, "item.role"),
             (
                 {
@@ -131,6 +136,41 @@ class TestCreate:
         answers = client.send("conversation.item.create", item=output)
 
         assert "completed" == answers[0]["item"]["status"]
+
+    def test_images_and_calls_cost_tokens(self, client: Client) -> None:
+        """Whatever the model reads is counted."""
+        image = {"type": "input_image", "image_url": "data:image/png;base64,AA=="}
+        message = {"type": "message", "role": "user", "content": [image]}
+        call = {"type": "function_call", "name": "f", "arguments": "{}"}
+        before = one(client.send("response.create"), "response.done")
+        client.send("conversation.item.create", item=message)
+        client.send("conversation.item.create", item={**call, "call_id": "c"})
+        after = one(client.send("response.create"), "response.done")
+        details = [
+            event["response"]["usage"]["input_token_details"]
+            for event in (before, after)
+        ]
+
+        assert [0, 85] == [detail["image_tokens"] for detail in details]
+        assert details[0]["text_tokens"] < details[1]["text_tokens"]
+
+    def test_call_id_is_made(self, client: Client) -> None:
+        """A call without an id gets one."""
+        call = {"type": "function_call", "name": "f", "arguments": "{}"}
+        added, _ = client.send("conversation.item.create", item=call)
+
+        assert "call_1" == added["item"]["call_id"]
+
+    def test_approval_of_nothing(self, client: Client) -> None:
+        """An approval needs the request that it answers."""
+        item = {
+            "type": "mcp_approval_response",
+            "approval_request_id": "nobody",
+            "approve": True,
+        }
+        answers = client.send("conversation.item.create", item={**item, "id": "a"})
+
+        assert "item.approval_request_id" == error(answers)["param"]
 
     def test_audio_is_left_out(self, client: Client) -> None:
         """Events about an item hold no audio; retrieving it does."""

@@ -117,6 +117,37 @@ def test_update_keeps_the_rest(client: Translated) -> None:
     assert "de" == updated["session"]["audio"]["output"]["language"]
 
 
+def test_failure(client: Translated) -> None:
+    """A translator that fails is reported, and the session goes on."""
+
+    def fail(text: str, language: str) -> str:
+        raise RuntimeError("no words")
+
+    client.machine._translate = fail
+    events = client.hear(TONES.speak("good day") + SILENCE)
+    closing = client.send("session.close")
+
+    assert "server_error" == error(events)["type"]
+    assert ["session.closed"] == types(closing)
+
+
+def test_wrong_type(client: Translated) -> None:
+    """A value of the wrong type is refused."""
+    audio = {"output": {"language": 7}}
+    events = client.send("session.update", session={"audio": audio})
+
+    assert "invalid_type" == error(events)["code"]
+
+
+@pytest.mark.parametrize("name", ["format", "turn_detection"])
+def test_fixed_input(client: Translated, name: str) -> None:
+    """Translations have one format, and listen without turns."""
+    audio = {"input": {name: None}}
+    events = client.send("session.update", session={"audio": audio})
+
+    assert f"session.audio.input.{name}" == error(events)["param"]
+
+
 def test_events_of_conversations(client: Translated) -> None:
     """Events of other sessions are unknown here."""
     assert "type" == error(client.send("response.create"))["param"]
