@@ -65,6 +65,7 @@ class ResponseRouter:
         # stream, by an atomic pop, since that may happen on any thread at any moment.
         self._followed: dict[str, weakref.ref[ResponseStream]] = {}
         self._subscribers: weakref.WeakSet[ServerResponses] = weakref.WeakSet()
+        self._unasked: ResponseStream | None = None  # begun, and not offered yet
         self._active: str | None = None
         self._cancelling: str | None = None
         self._side: set[str] = set()  # out-of-band responses in progress
@@ -246,6 +247,8 @@ class ResponseRouter:
                 self._active = response_id
         if stream is not None:
             stream.absorb(event)
+            # Only now: whoever takes it finds a response that has its id.
+            self._offer(stream)
             if stream.cancelling:
                 self.cancel(response_id)
 
@@ -318,21 +321,20 @@ class ResponseRouter:
             out_of_band = out_of_band or expectation.out_of_band
             stream = expectation.stream()
         elif begins and TOKEN_KEY not in (response.metadata or {}):
-            stream = self._offer()
+            stream = self._unasked = self._new_stream() if self._subscribers else None
         if out_of_band:
             self._side.add(response_id)
         if stream is not None:
             self._follow(response_id, stream)
         return stream
 
-    def _offer(self) -> ResponseStream | None:
-        subscribers = list(self._subscribers)
-        if not subscribers:
-            return None
-        stream = self._new_stream()
-        for subscriber in subscribers:
-            subscriber.offer(stream)
-        return stream
+    def _offer(self, stream: ResponseStream) -> None:
+        """Offer a response that nobody asked for to those who follow such."""
+        with self._monitor.lock:
+            if stream is self._unasked:
+                self._unasked = None
+                for subscriber in list(self._subscribers):
+                    subscriber.offer(stream)
 
     def _follow(self, response_id: str, stream: ResponseStream) -> None:
         followed = self._followed
