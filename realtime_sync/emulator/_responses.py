@@ -12,11 +12,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import attrs
-from attrs import define, frozen
 
-from ..protocol import (
-    Audio as AudioPart,
-)
 from ..protocol import (
     FunctionCall,
     Message,
@@ -38,40 +34,24 @@ from ..protocol import (
     ResponseOutputItemDone,
     ResponseOutputTextDelta,
     ResponseOutputTextDone,
-    ResponseStatusDetails,
-    ResponseStatusError,
-    Text,
 )
 from ._conversation import Entry
 from ._core import Core, Timer, logger
 from ._plan import Plan
+from ._response_parts import (
+    PIECE_OF_TEXT,
+    OpenItem,
+    Prepared,
+    audio_pieces,
+    part_of,
+    status_details,
+)
 from ._sound import BYTES_PER_MS, milliseconds, sped_up, to_wire, wire_bytes_per_ms
 from ._tokens import Tokens, spoken_tokens, text_tokens, usage_of
 from .replies import Failure, Reply
 
 
 __all__ = ["ResponseRun"]
-
-_HARMLESS_PIECE = re.compile(r"\S+\s*|\s+")
-
-
-@frozen
-class _Prepared:
-    """A reply with its audio: what is made outside of the session."""
-
-    reply: Reply
-    pcm: bytes
-    wire: bytes  # the same in the format of the client
-
-
-@define(eq=False)
-class _Open:
-    """The output item that is being sent."""
-
-    entry: Entry
-    index: int
-    text: str = ""  # so far: words, transcript or arguments
-    has_part: bool = False
 
 
 class ResponseRun:
@@ -117,7 +97,7 @@ class ResponseRun:
         self._finalized = finalized
         self._finished = finished
         self._cached = cached
-        self._open: _Open | None = None
+        self._open: OpenItem | None = None
         self._steps: Iterator[float] = iter(())
         self._timer: Timer | None = None
         self._overspent = False
@@ -152,14 +132,14 @@ class ResponseRun:
 
     # Outside of the session
 
-    def _prepare(self) -> _Prepared:
+    def _prepare(self) -> Prepared:
         reply = self._compose()
         pcm = reply.audio or b""
         if self.plan.speaks and reply.text and reply.audio is None:
             pcm = self._speak(reply.text)
         if pcm and self.plan.speed != 1.0:
             pcm = sped_up(pcm, self.plan.speed)
-        return _Prepared(reply, pcm, to_wire(pcm, self.plan.audio_format))
+        return Prepared(reply, pcm, to_wire(pcm, self.plan.audio_format))
 
     # Inside of it
 
@@ -167,7 +147,7 @@ class ResponseRun:
         logger.error("no reply for %s: %r", self.id, exc, exc_info=exc)
         self._finish("failed", error=Failure())
 
-    def _begin(self, prepared: _Prepared) -> None:
+    def _begin(self, prepared: Prepared) -> None:
         if self.status == "in_progress":
             self._steps = self._script(prepared)
             delay = self._core.settings.response_delay + prepared.reply.delay
@@ -182,7 +162,7 @@ class ResponseRun:
                 self._schedule(delay)
                 return
 
-    def _script(self, prepared: _Prepared) -> Iterator[float]:
+    def _script(self, prepared: Prepared) -> Iterator[float]:
         reply = prepared.reply
         if reply.text is not None or prepared.pcm:
             yield from self._say(reply.text or "", prepared)
@@ -200,7 +180,7 @@ class ResponseRun:
 
     # A message
 
-    def _say(self, text: str, prepared: _Prepared) -> Iterator[float]:
+    def _say(self, text: str, prepared: Prepared) -> Iterator[float]:
         speaks = self.plan.speaks
         empty = OutputAudio(transcript="") if speaks else OutputText(text="")
         self._open_item(
@@ -218,17 +198,19 @@ class ResponseRun:
             self._close_item("completed")
 
     def _written(self, text: str) -> Iterator[float]:
-        for piece in _HARMLESS_PIECE.findall(text):
+        for piece in PIECE_OF_TEXT.findall(text):
             if not self._spend(Tokens(text=text_tokens(piece))):
                 return
             self._delta(ResponseOutputTextDelta, piece)
             yield self._core.settings.text_interval
 
-    def _spoken(self, text: str, prepared: _Prepared) -> Iterator[float]:
-        words = _HARMLESS_PIECE.findall(text)
+    def _spoken(self, text: str, prepared: Prepared) -> Iterator[float]:
+        words = PIECE_OF_TEXT.findall(text)
         ms = self._core.settings.piece_ms
-        pieces = _cut(prepared.pcm, ms * BYTES_PER_MS)
-        wire = _cut(prepared.wire, ms * wire_bytes_per_ms(self.plan.audio_format))
+        pieces = audio_pieces(prepared.pcm, ms * BYTES_PER_MS)
+        wire = audio_pieces(
+            prepared.wire, ms * wire_bytes_per_ms(self.plan.audio_format)
+        )
         sent = 0
         for index, piece in enumerate(pieces or [b""]):
             # The transcript keeps a little ahead of the audio.
@@ -261,7 +243,9 @@ class ResponseRun:
     def _delta(self, event_class: Any, piece: str) -> None:
         now_open = self._now_open
         now_open.text += piece
-        now_open.entry.change_content(0, **{_field(event_class): now_open.text})
+        is_text = event_class is ResponseOutputTextDelta
+        field = "text" if is_text else "transcript"
+        now_open.entry.change_content(0, **{field: now_open.text})
         place = self._place(now_open)
         self._core.emit(event_class, delta=piece, content_index=0, **place)
 
@@ -295,11 +279,11 @@ class ResponseRun:
     # Items and parts
 
     @property
-    def _now_open(self) -> _Open:
+    def _now_open(self) -> OpenItem:
         assert self._open is not None
         return self._open
 
-    def _place(self, now_open: _Open) -> dict[str, Any]:
+    def _place(self, now_open: OpenItem) -> dict[str, Any]:
         return {
             "response_id": self.id,
             "item_id": now_open.entry.id,
@@ -308,7 +292,7 @@ class ResponseRun:
 
     def _open_item(self, item: Message | FunctionCall) -> None:
         entry = Entry(item)
-        self._open = _Open(entry, len(self.entries))
+        self._open = OpenItem(entry, len(self.entries))
         self.entries.append(entry)
         self._core.emit(
             ResponseOutputItemAdded,
@@ -325,7 +309,7 @@ class ResponseRun:
         now_open.entry.item = attrs.evolve(now_open.entry.item, content=[part])
         self._core.emit(
             ResponseContentPartAdded,
-            part=_part(part),
+            part=part_of(part),
             content_index=0,
             **self._place(now_open),
         )
@@ -349,7 +333,7 @@ class ResponseRun:
             item=entry.item,
         )
 
-    def _close_call(self, now_open: _Open) -> None:
+    def _close_call(self, now_open: OpenItem) -> None:
         entry = now_open.entry
         entry.item = attrs.evolve(entry.item, arguments=now_open.text)
         self._core.emit(
@@ -360,7 +344,7 @@ class ResponseRun:
             **self._place(now_open),
         )
 
-    def _close_part(self, now_open: _Open) -> None:
+    def _close_part(self, now_open: OpenItem) -> None:
         place = {**self._place(now_open), "content_index": 0}
         part = now_open.entry.item.content[0]
         if isinstance(part, OutputAudio):
@@ -370,7 +354,7 @@ class ResponseRun:
             )
         else:
             self._core.emit(ResponseOutputTextDone, text=now_open.text, **place)
-        self._core.emit(ResponseContentPartDone, part=_part(part), **place)
+        self._core.emit(ResponseContentPartDone, part=part_of(part), **place)
 
     # The end
 
@@ -395,39 +379,9 @@ class ResponseRun:
         self.status = status
         self.result = self.plan.response(
             status=status,
-            status_details=_details(status, reason, error),
+            status_details=status_details(status, reason, error),
             output=[entry.item for entry in self.entries],
             usage=usage_of(self.read, self.written, self._cached),
         )
         self._core.emit(ResponseDone, response=self.result)
         self._finished(self)
-
-
-def _cut(audio: bytes, size: int) -> list[bytes]:
-    return [audio[start : start + size] for start in range(0, len(audio), size)]
-
-
-def _field(event_class: Any) -> str:
-    return "text" if event_class is ResponseOutputTextDelta else "transcript"
-
-
-def _part(part: OutputAudio | OutputText) -> AudioPart | Text:
-    # Events about parts name them otherwise than items do.
-    if isinstance(part, OutputAudio):
-        return AudioPart(transcript=part.transcript)
-    return Text(text=part.text)
-
-
-def _details(
-    status: str, reason: str | None, error: Failure | None
-) -> ResponseStatusDetails | None:
-    if status == "completed":
-        return None
-    if error is None:
-        return ResponseStatusDetails(type=status, reason=reason)
-    return ResponseStatusDetails(
-        type=status,
-        error=ResponseStatusError(
-            type=error.type, code=error.code, message=error.message
-        ),
-    )
