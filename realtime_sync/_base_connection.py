@@ -16,6 +16,7 @@ from typing import Any, TypeVar, cast, overload
 from ._absorber import Absorber
 from ._acknowledgements import Acknowledgements
 from ._channel import Channel, Keepalive, State
+from ._deadline import Deadline
 from ._dispatcher import Callback, Dispatcher, resolve_event_type
 from ._inbox import Backlog, Inbox
 from ._logging import log_event
@@ -415,13 +416,13 @@ class BaseConnection:
 
     def _put_and_read(self, payload: bytes, lane: Lane, timeout: float | None) -> None:
         """Queue on the reader thread, where blocking alone could block for ever."""
-        give_up = None if timeout is None else time.monotonic() + timeout
+        deadline = Deadline(timeout)
         while True:
             try:
                 # The server may not read before it is read from: take turns.
                 return self._queue.put((TEXT, payload), lane, 0.02)
             except SendQueueFull:
-                if give_up is not None and time.monotonic() >= give_up:
+                if deadline.expired():
                     raise
             self._monitor.read_on(0.02)
 
@@ -433,16 +434,14 @@ class BaseConnection:
     ) -> ServerEvent:
         """Send a command and return the event that acknowledges it."""
         assert event.event_id
-        started = time.monotonic()
+        deadline = Deadline(timeout)
         pending = self._acknowledgements.expect(event.type, event.event_id, fits)
         try:
             self.send(event, timeout=timeout)
         except BaseException:
             self._acknowledgements.forget(pending)
             raise
-        if timeout is not None:
-            timeout = max(0.0, timeout - (time.monotonic() - started))
-        return self._acknowledgements.wait(pending, timeout)
+        return self._acknowledgements.wait(pending, deadline.left())
 
     def _ensure_usable(self) -> None:
         if self._pid != os.getpid():

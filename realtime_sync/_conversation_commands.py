@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 import uuid
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Literal, cast
@@ -11,6 +10,7 @@ import attrs
 
 from ._acknowledgements import new_event_id
 from ._base_connection import DEFAULT_TIMEOUT
+from ._deadline import Deadline
 from ._rate_limits import RateLimits
 from ._response_expectations import tag
 from ._responses import ResponseRouter
@@ -191,28 +191,22 @@ class ConversationCommands(AudioCommands):
             ConnectionClosed: The connection has ended.
         """
         params = as_model(response or {}, ResponseCreateParams)
-        started = time.monotonic()
-
-        def left() -> float | None:
-            if timeout is None:
-                return None
-            return max(0.0, timeout - (time.monotonic() - started))
-
+        deadline = Deadline(timeout)
         side = params.conversation == "none"
         if side or (when_busy == "raise" and not self._responses.cancelling):
-            return self._expect_and_create(params, left())
+            return self._expect_and_create(params, deadline.left())
         while True:
             if when_busy == "cancel":
                 self._responses.cancel()
             tagged, token = tag(params)
-            stream = self._responses.expect_when_idle(token, left())
+            stream = self._responses.expect_when_idle(token, deadline.left())
             if stream is None:
                 raise TimeoutError(f"a response was in progress for {timeout:g} s")
             try:
-                return self._send_create(tagged, stream, left())
+                return self._send_create(tagged, stream, deadline.left())
             except ServerError as exc:
                 # Turn detection was faster, and its `response.created` is on the way.
-                if exc.code != _BUSY or left() == 0.0:
+                if exc.code != _BUSY or deadline.expired():
                     raise
 
     def cancel_response(self, response_id: str | None = None) -> None:

@@ -6,6 +6,8 @@ import threading
 from collections.abc import Iterator
 from typing import Any
 
+from .audio import looks_like_wav
+
 
 __all__ = ["AudioSplitter"]
 
@@ -66,7 +68,7 @@ def _view(audio: Any) -> memoryview:
         raise TypeError(
             f"audio is a contiguous bytes-like object, not {type(audio).__name__}"
         ) from exc
-    if view[:4].tobytes() == b"RIFF" and view[8:12].tobytes() == b"WAVE":
+    if looks_like_wav(view[:12].tobytes()):
         raise ValueError(
             "this is a WAV file, whose header would be heard as noise; pass it to "
             "append_audio(), which reads the header and converts the rate"
