@@ -100,14 +100,17 @@ class _Part:
         self.shell = shell
         # What was cut off has no words any more, whoever still sends them.
         if words and (retrieved or self.audio_end_ms is None):
-            self.final = words
+            self.settle(words)
         elif retrieved and self.audio_end_ms is not None:
             self.truncate(self.audio_end_ms, None)
 
+    def settle(self, words: str) -> None:
+        self.final = words
+        self.pieces = []  # in a long conversation they would take most of the memory
+
     def truncate(self, audio_end_ms: int, audio_bytes: int | None) -> None:
         self.audio_end_ms = audio_end_ms
-        self.pieces.clear()
-        self.final = ""
+        self.settle("")
         if audio_bytes is not None and self.audio:
             self.audio = [b"".join(self.audio)[:audio_bytes]]
 
@@ -133,6 +136,16 @@ class Entry:
         transcription: How the transcription stands.
         error: Why it failed.
     """
+
+    __slots__ = (
+        "_item",
+        "_parts",
+        "_view",
+        "audio_end_ms",
+        "error",
+        "id",
+        "transcription",
+    )
 
     def __init__(self, item_id: str) -> None:
         self.id = item_id
@@ -185,7 +198,7 @@ class Entry:
         """Replace the pieces by the words as a whole."""
         part = self._part(index)
         if part.audio_end_ms is None:
-            part.final = words
+            part.settle(words)
         part.shell = part.shell or shell
 
     def hear(self, index: int, piece: str) -> None:

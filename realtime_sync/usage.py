@@ -36,6 +36,7 @@ __all__ = ["Prices", "UsageMeter", "UsageTotals"]
 
 _MILLION = 1_000_000
 _KINDS = ("text", "audio", "image")
+_FIELDS = {kind: f"{kind}_tokens" for kind in _KINDS}
 
 
 @attrs.frozen(kw_only=True)
@@ -258,12 +259,12 @@ def _cached(details: InputTokenDetails) -> dict[str, int]:
     """Return the cached tokens by kind."""
     by_kind = details.cached_tokens_details
     if by_kind:
-        return {kind: _count(by_kind, f"{kind}_tokens") for kind in _KINDS}
+        return {kind: _count(by_kind, kind) for kind in _KINDS}
     # Older services tell only the sum: fill it from the kinds, text first.
     left = details.cached_tokens or 0
     cached = {}
     for kind in _KINDS:
-        cached[kind] = min(left, _count(details, f"{kind}_tokens"))
+        cached[kind] = min(left, _count(details, kind))
         left -= cached[kind]
     return cached
 
@@ -271,7 +272,7 @@ def _cached(details: InputTokenDetails) -> dict[str, int]:
 def _input(usage: Usage, cached: Mapping[str, int]) -> dict[str, int]:
     """Return the input tokens that were not cached, by kind."""
     details = usage.input_token_details or InputTokenDetails()
-    all_of = {kind: _count(details, f"{kind}_tokens") for kind in _KINDS}
+    all_of = {kind: _count(details, kind) for kind in _KINDS}
     told = sum(max(all_of[kind], cached[kind]) for kind in _KINDS)
     return {
         **{f"input_{kind}": max(0, all_of[kind] - cached[kind]) for kind in _KINDS},
@@ -304,5 +305,5 @@ def _of_transcript(usage: Maybe[TranscriptUsage]) -> UsageTotals:
     )
 
 
-def _count(details: InputTokenDetails | CachedTokensDetails, name: str) -> int:
-    return getattr(details, name) or 0
+def _count(details: InputTokenDetails | CachedTokensDetails, kind: str) -> int:
+    return getattr(details, _FIELDS[kind]) or 0
