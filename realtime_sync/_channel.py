@@ -27,6 +27,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from time import monotonic
+from typing import Literal
 
 import attrs
 
@@ -50,6 +51,7 @@ __all__ = ["Channel", "Keepalive", "State"]
 logger = logging.getLogger("realtime_sync.channel")
 
 Recover = Callable[[ConnectionClosed], "Transport | None"]
+Tap = Callable[[Literal["sent", "received"], bytes], None]
 _BROKEN = 1006  # RFC 6455, 7.4.1: no close frame arrived
 
 
@@ -126,6 +128,7 @@ class Channel:
         self._terminal: ConnectionClosed | None = None
         self._parked = False
         self._left = 0
+        self._taps: tuple[Tap, ...] = ()
         self._close_deadline = Deadline(None)
         self._farewell = False  # a close frame is the last thing to be written
         self._session_expired = False
@@ -176,6 +179,22 @@ class Channel:
         again = type(end)(end.code, end.reason, initiated_by=end.initiated_by)
         again.__cause__ = end.__cause__
         return again
+
+    def tap(self, tap: Tap) -> None:
+        """
+        Let *tap* see every text message in wire form from now on.
+
+        It is called with "received" on the reader thread, before the message is
+        decoded, and with "sent" on the thread that wrote it, once it is written. It
+        must neither block nor raise.
+        """
+        with self._monitor.lock:
+            self._taps += (tap,)
+
+    def untap(self, tap: Tap) -> None:
+        """Let *tap* see no more; one that was never there is no error."""
+        with self._monitor.lock:
+            self._taps = tuple(each for each in self._taps if each != tap)
 
     def wait_closed(self, timeout: float | None) -> bool:
         """Wait until the connection has ended; its threads may still be about to."""
@@ -257,6 +276,8 @@ class Channel:
                 self._receive(timeout)
             opcode, payload = self._frames.popleft()
             if opcode == TEXT:
+                for tap in self._taps:
+                    tap("received", payload)
                 return self._absorb(payload)
             self._control(opcode, payload)
         except ConnectionClosed as exc:
@@ -393,6 +414,10 @@ class Channel:
                 self.in_flight = frames
                 transport.send(frames, self._send_timeout())
                 self.in_flight = ()
+                for tap in self._taps:
+                    for opcode, payload in frames:
+                        if opcode == TEXT:
+                            tap("sent", payload)
             self._keep_alive(transport)
 
     def _send_timeout(self) -> float | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -558,3 +559,21 @@ class TestKeepalive:
 
         assert "next" == next(events).delta  # type: ignore[attr-defined]
         assert ["ignored a binary message of 4 bytes"] == caplog.messages
+
+
+class TestTap:
+    def test_both_ways(self) -> None:
+        """A tap sees every message as it travels; one that is taken away none."""
+        transport = FakeTransport(scripted.created())
+        seen: list[tuple[str, str]] = []
+
+        def tap(direction: str, message: bytes) -> None:
+            seen.append((direction, json.loads(message)["type"]))
+
+        with scripted.connect(transport) as connection:
+            connection._channel.tap(tap)
+            connection.update_session({"instructions": "Be brief."})
+            connection._channel.untap(tap)
+            connection.update_session({"instructions": "Be long."})
+
+        assert [("sent", "session.update"), ("received", "session.updated")] == seen
