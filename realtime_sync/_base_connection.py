@@ -23,6 +23,7 @@ from ._logging import log_event
 from ._monitor import Monitor
 from ._opening import Opened
 from ._send_queue import Lane, SendQueue
+from ._shown import Shown
 from .errors import ConnectionClosedOK, SendQueueFull
 from .protocol._model import ClientEvent, ServerEvent
 from .protocol.codec import Dialect, encode
@@ -63,7 +64,7 @@ _MAX_MESSAGE_BYTES = 16 * 1024 * 1024
 _HARMLESS = frozenset({"response_cancel_not_active"})
 
 
-class BaseConnection:
+class BaseConnection(Shown):
     """
     A live connection with its reader and writer threads.
 

@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 import attrs
 
+from ._shown import Shown
 from .protocol._model import UNSET, Maybe, UnknownObject
 from .protocol.items import (
     Audio,
@@ -33,7 +34,7 @@ _FINAL = ("completed", "incomplete")
 
 
 @attrs.frozen(kw_only=True)
-class ConversationItem:
+class ConversationItem(Shown):
     """
     One item of a conversation, as it was when it was read. It does not change.
 

@@ -21,12 +21,12 @@ from .protocol.items import (
 from .protocol.mcp_items import McpCall
 
 
-__all__ = ["as_lines", "as_markdown"]
+__all__ = ["as_lines", "as_markdown", "what_was_said", "who_said"]
 
 
 def as_lines(items: Iterable[ConversationItem]) -> str:
     """Return a line for each item: who, and what."""
-    return "\n".join(f"{_who(item)}: {_what(item)}" for item in items)
+    return "\n".join(f"{who_said(item)}: {what_was_said(item)}" for item in items)
 
 
 def as_markdown(items: Iterable[ConversationItem]) -> str:
@@ -35,16 +35,18 @@ def as_markdown(items: Iterable[ConversationItem]) -> str:
 
 
 def _paragraph(item: ConversationItem) -> str:
-    who = _who(item).capitalize()
-    what = _what(item)
+    who = who_said(item).capitalize()
+    what = what_was_said(item)
     return f"**{who}:** {what}" if item.role else f"**{who}:** {_code(what)}"
 
 
-def _who(item: ConversationItem) -> str:
+def who_said(item: ConversationItem) -> str:
+    """Return the role of who said it, or else what kind of item it is."""
     return item.role or item.type.replace("_", " ") or "item"
 
 
-def _what(item: ConversationItem) -> str:
+def what_was_said(item: ConversationItem) -> str:
+    """Return the words of an item, and what became of them."""
     thing = item.item
     if isinstance(thing, Message):
         words = "\n".join(filter(None, map(_shown, thing.content)))

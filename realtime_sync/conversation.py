@@ -27,6 +27,7 @@ from ._conversation_restore import Loss, Restoration, restoration, restore_event
 from ._conversation_restore import snapshot as take_snapshot
 from ._monitor import Monitor
 from ._response_log import item_id_of
+from ._shown import Shown
 from .errors import ServerError
 from .protocol._model import UNSET, Maybe, ServerEvent
 from .protocol.items import InputAudio, Item, Message, OutputAudio, OutputText
@@ -72,7 +73,7 @@ _SPOKEN = OutputAudio()
 _EARLY_LIMIT = 64  # items of which only a transcript has arrived
 
 
-class Conversation:
+class Conversation(Shown):
     """
     The items of a conversation in their true order, with all their words.
 

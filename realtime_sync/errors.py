@@ -30,6 +30,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal
 
+from ._shown import Shown
+
 
 if TYPE_CHECKING:
     from .protocol.responses import ErrorDetails, Response
@@ -56,7 +58,7 @@ __all__ = [
 _NO_IDS: Mapping[str, str] = MappingProxyType({})
 
 
-class RealtimeError(Exception):
+class RealtimeError(Shown, Exception):
     """The base of every exception that this library raises on its own behalf."""
 
 

@@ -20,6 +20,7 @@ import attrs
 
 from ._monitor import Monitor
 from ._response_log import ResponseLog
+from ._shown import Shown
 from .errors import ConnectionClosed, ResponseError
 from .protocol._model import ServerEvent
 from .protocol.items import FunctionCall, Item
@@ -42,7 +43,7 @@ def _reason(response: Response) -> str | None:
 
 
 @attrs.frozen(kw_only=True)
-class ResponseResult:
+class ResponseResult(Shown):
     """
     A response that has ended, as a whole.
 
@@ -90,7 +91,7 @@ class ResponseResult:
         return self
 
 
-class ResponseStream:
+class ResponseStream(Shown):
     """
     One response while it arrives, and when it has ended.
 
@@ -268,6 +269,11 @@ class ResponseStream:
         traceback: TracebackType | None,
     ) -> None:
         self.cancel()
+
+    def _ipython_display_(self) -> None:
+        from .notebook import show
+
+        show(self)
 
     def __repr__(self) -> str:
         return f"<ResponseStream {self.id or '(not created)'} {self.status or ''}>"

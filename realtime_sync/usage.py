@@ -16,6 +16,7 @@ from typing import Any
 import attrs
 
 from ._monitor import Monitor
+from ._shown import Shown
 from .protocol._model import Maybe, ServerEvent
 from .protocol.responses import (
     CachedTokensDetails,
@@ -83,7 +84,7 @@ class Prices:
 
 
 @attrs.frozen(kw_only=True)
-class UsageTotals:
+class UsageTotals(Shown):
     """
     Tokens by kind, added up. Totals can be added to each other.
 

@@ -17,6 +17,7 @@ from typing import BinaryIO, NamedTuple
 
 from attrs import frozen
 
+from .._shown import Shown
 from . import g711
 from ._samples import from_floats
 from .pcm import SAMPLE_RATE, duration_ms, to_mono
@@ -33,7 +34,7 @@ _UNKNOWN_SIZES = (0, 0xFFFF_FFFF)
 
 
 @frozen
-class Audio:
+class Audio(Shown):
     """
     A recording.
 

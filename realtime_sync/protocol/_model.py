@@ -98,18 +98,19 @@ def _show(value: object) -> str:
     if isinstance(value, (list, tuple)):
         return f"[{', '.join(map(_show, value))}]"
     if isinstance(value, Mapping):
-        return _show_json(value)
+        return show_json(value)
     return repr(value)
 
 
-def _show_json(value: object) -> str:
+def show_json(value: object) -> str:
+    """Return JSON for people: no long texts, which may be audio, and no secrets."""
     if isinstance(value, str) and len(value) > _JSON_TEXT_LIMIT:
         return f"<{len(value)} characters>"
     if isinstance(value, (list, tuple)):
-        return f"[{', '.join(map(_show_json, value))}]"
+        return f"[{', '.join(map(show_json, value))}]"
     if isinstance(value, Mapping):
         pairs = (
-            f"{key!r}: {hide(item) if _SECRET.search(str(key)) else _show_json(item)}"
+            f"{key!r}: {hide(item) if _SECRET.search(str(key)) else show_json(item)}"
             for key, item in value.items()
         )
         return f"{{{', '.join(pairs)}}}"
@@ -155,6 +156,11 @@ class Model:
         if len(text) > _REPR_LIMIT:
             text = f"{text[: _REPR_LIMIT - 4]}...)"
         return text
+
+    def _repr_html_(self) -> str:
+        from ._model_html import model_html
+
+        return model_html(self)
 
 
 class PayloadType:

@@ -1,0 +1,254 @@
+"""How results, conversations, connections and errors show themselves in a notebook."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import singledispatch
+from typing import Any
+
+import attrs
+
+from ._base_connection import BaseConnection
+from ._conversation_entry import ConversationItem
+from ._conversation_export import what_was_said, who_said
+from ._notebook_audio import Budget, audio_of, limits, player
+from .audio import Audio
+from .conversation import Conversation
+from .errors import RealtimeError
+from .protocol._markup import Html, joined, tag
+from .protocol._model_html import FAINT, rows
+from .protocol.items import Audio as AudioPart
+from .protocol.items import FunctionCall, InputAudio, Message, OutputAudio
+from .response_stream import ResponseResult, ResponseStream
+from .usage import UsageTotals
+
+
+__all__ = ["badge", "calls_html", "card", "html_of", "words_html"]
+
+_COLOURS = {
+    "good": "#2e8b57",
+    "busy": "#3f7fbf",
+    "doubtful": "#b8860b",
+    "bad": "#c0392b",
+}
+_STATUS = {
+    "completed": "good",
+    "open": "good",
+    "in_progress": "busy",
+    "connecting": "busy",
+    "incomplete": "doubtful",
+    "cancelled": "doubtful",
+    "closing": "doubtful",
+    "closed": "doubtful",
+}
+_WORDS = "white-space:pre-wrap;overflow-wrap:anywhere"
+_GRID = "display:grid;grid-template-columns:auto 1fr;gap:4px 12px;max-width:56em"
+_SAID = ("body", "message", "hint")  # of an error; its text has these already
+_ERROR_LIMIT = 500  # characters of one detail of an error
+
+
+# Pieces
+
+
+def card(*content: str, colour: str = "busy") -> Html:
+    """Return a box with a line of colour at its left."""
+    style = (
+        f"border-left:3px solid {_COLOURS[colour]};padding:2px 0 2px 12px;"
+        "margin:2px 0;line-height:1.5;max-width:56em"
+    )
+    return tag("div", *content, style=style)
+
+
+def badge(status: str) -> Html:
+    """Return a status in its colour."""
+    style = f"color:{_COLOURS[colour_of(status)]};font-weight:600"
+    return tag("span", status.replace("_", " "), style=style)
+
+
+def colour_of(status: str) -> str:
+    """Return the name of the colour that a status has."""
+    return _STATUS.get(status, "bad")
+
+
+def faint(*content: str) -> Html:
+    """Return a line of less importance."""
+    return tag("div", *content, style=f"{FAINT};font-size:90%")
+
+
+def words_html(words: str) -> Html:
+    """Return what was said or written, with its line breaks."""
+    return tag("div", words, style=_WORDS) if words else Html()
+
+
+def calls_html(calls: tuple[FunctionCall, ...]) -> Html:
+    """Return a line for each function call."""
+    lines = (tag("code", f"{c.name}({c.arguments})", style=_WORDS) for c in calls)
+    return joined(*(tag("div", "called ", line) for line in lines))
+
+
+# Objects
+
+
+@singledispatch
+def html_of(thing: object) -> Html:
+    """Return how *thing* shows itself."""
+    return tag("pre", repr(thing))
+
+
+@html_of.register
+def _result(result: ResponseResult) -> Html:
+    return result_html(result, Budget(limits.audio_bytes))
+
+
+def result_html(result: ResponseResult, budget: Budget, *facts: str) -> Html:
+    """
+    Return a result with its player.
+
+    Args:
+        result: The result.
+        budget: For the audio.
+        facts: More to say at the end, each a few words.
+    """
+    audio = audio_of(result.audio, _format_of(result.response.audio))
+    return card(
+        words_html(result.text),
+        calls_html(result.function_calls),
+        player(audio, budget) if result.audio else "",
+        faint(_status_of(result), *_separated(_tokens(result), *facts)),
+        colour=colour_of(result.status),
+    )
+
+
+def _status_of(result: ResponseResult) -> Html:
+    reason = f": {result.reason}" if result.reason else ""
+    return joined(badge(result.status), reason)
+
+
+def _tokens(result: ResponseResult) -> str:
+    if not result.usage:
+        return ""
+    usage = UsageTotals.of(result.usage)
+    return f"{usage.input_tokens:,} tokens in, {usage.output_tokens:,} out"
+
+
+def _separated(*facts: str) -> Iterator[str]:
+    for fact in filter(None, facts):
+        yield f" · {fact}"
+
+
+def _format_of(audio: Any) -> object:
+    return audio.output.format if audio and audio.output else None
+
+
+@html_of.register
+def _stream(stream: ResponseStream) -> Html:
+    status = stream.status or "in_progress"
+    return card(
+        badge(status), faint(stream.id or "not created yet"), colour=colour_of(status)
+    )
+
+
+@html_of.register
+def _conversation(conversation: Conversation) -> Html:
+    budget = Budget(limits.audio_bytes)
+    cells = (cell for item in conversation for cell in _entry(item, budget))
+    return (
+        tag("div", *cells, style=_GRID) if len(conversation) else faint("nothing yet")
+    )
+
+
+@html_of.register
+def _item(item: ConversationItem) -> Html:
+    return tag("div", *_entry(item, Budget(limits.audio_bytes)), style=_GRID)
+
+
+def _entry(item: ConversationItem, budget: Budget) -> Iterator[Html]:
+    """Yield the two cells of an item: who, and what."""
+    yield tag("div", who_said(item), style=f"{FAINT};text-align:right;font-weight:600")
+    said = what_was_said(item)
+    what = words_html(said) if item.role else tag("code", said, style=_WORDS)
+    yield tag("div", what, *_players(item, budget))
+
+
+def _players(item: ConversationItem, budget: Budget) -> Iterator[Html]:
+    parts = item.item.content if isinstance(item.item, Message) else ()
+    for part in parts:
+        if isinstance(part, (AudioPart, InputAudio, OutputAudio)) and part.audio:
+            yield player(audio_of(part.audio, None), budget)
+
+
+@html_of.register
+def _connection(connection: BaseConnection) -> Html:
+    session = connection.session
+    state = "closed" if connection.closed else "open"
+    title = tag("b", type(connection).__name__)
+    facts: dict[str, str | None] = {
+        "session": getattr(session, "id", None) or None,
+        **_settings(session),
+        **_statistics(connection),
+    }
+    told = {name: value for name, value in facts.items() if value}
+    return card(joined(title, " ", badge(state)), rows(told), colour=colour_of(state))
+
+
+def _settings(session: Any) -> Mapping[str, str | None]:
+    """Return what is worth knowing of a session, as words."""
+    audio = getattr(session, "audio", None) or None
+    heard, said = getattr(audio, "input", None), getattr(audio, "output", None)
+    return {
+        "model": getattr(session, "model", None) or None,
+        "answers in": ", ".join(getattr(session, "output_modalities", None) or ()),
+        "voice": str(getattr(said, "voice", None) or ""),
+        "turn detection": _turns(heard) if heard else None,
+        "transcription": str(getattr(heard and heard.transcription, "model", "") or ""),
+        "functions": ", ".join(
+            str(getattr(tool, "name", None) or tool.type)
+            for tool in getattr(session, "tools", None) or ()
+        ),
+    }
+
+
+def _turns(heard: Any) -> str | None:
+    if heard.turn_detection is None:
+        return "off: commit_input_audio() ends a turn"
+    return str(getattr(heard.turn_detection, "type", "")) or None
+
+
+def _statistics(connection: Any) -> Mapping[str, str | None]:
+    """Return what there is to count, as words."""
+    left = None if connection.closed else connection.time_left
+    latency = connection.latency
+    usage = getattr(connection, "usage", None)
+    conversation = getattr(connection, "conversation", None)
+    return {
+        "conversation": None if conversation is None else f"{len(conversation)} items",
+        "responses": usage and f"{usage.responses} · {usage.total_tokens:,} tokens",
+        "latency": None if latency is None else f"{latency * 1000:.0f} ms",
+        "time left": f"{left / 60:.0f} min" if left else None,
+    }
+
+
+@html_of.register
+def _error(error: RealtimeError) -> Html:
+    details = {
+        name: str(value)[:_ERROR_LIMIT]
+        for name, value in vars(error).items()
+        if isinstance(value, (str, int, float)) and value and name not in _SAID
+    }
+    title = tag("b", type(error).__name__)
+    return card(title, words_html(str(error)), rows(details), colour="bad")
+
+
+@html_of.register
+def _usage(usage: UsageTotals) -> Html:
+    used = {
+        name.replace("_", " "): f"{count:,}"
+        for name, count in attrs.asdict(usage).items()
+        if count
+    }
+    return rows(used) if used else faint("nothing was used yet")
+
+
+@html_of.register
+def _audio(audio: Audio) -> Html:
+    return joined(player(audio, Budget(limits.audio_bytes)), faint(repr(audio)[1:-1]))
