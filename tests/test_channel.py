@@ -572,8 +572,15 @@ class TestTap:
 
         with scripted.connect(transport) as connection:
             connection._channel.tap(tap)
-            connection.update_session({"instructions": "Be brief."})
+            connection.send({"type": "input_audio_buffer.clear"})
+            connection.flush(WAIT)
+            events = connection.events(timeout=WAIT)
+            transport.feed(scripted.delta("seen"))
+            next(events)
             connection._channel.untap(tap)
-            connection.update_session({"instructions": "Be long."})
+            connection.send({"type": "input_audio_buffer.clear"})
+            connection.flush(WAIT)
 
-        assert [("sent", "session.update"), ("received", "session.updated")] == seen
+        assert ("sent", "input_audio_buffer.clear") in seen
+        assert ("received", "response.output_text.delta") in seen
+        assert 2 == len(seen)
