@@ -15,10 +15,11 @@ from typing import Any, TypeVar, cast, overload
 
 from ._absorber import Absorber
 from ._acknowledgements import Acknowledgements
-from ._channel import Channel, Keepalive, State
+from ._channel import Channel, State
 from ._deadline import Deadline
 from ._dispatcher import Callback, Dispatcher, resolve_event_type
 from ._inbox import Backlog, Inbox
+from ._keepalive import Keepalive
 from ._logging import log_event
 from ._monitor import Monitor
 from ._opening import Opened
@@ -157,7 +158,7 @@ class BaseConnection(Shown):
     @property
     def latency(self) -> float | None:
         """Seconds from the last ping to its pong, or None before the first."""
-        return self._channel.latency
+        return self._channel.heartbeat.latency
 
     @property
     def time_left(self) -> float | None:

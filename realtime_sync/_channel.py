@@ -29,10 +29,9 @@ from collections.abc import Callable, Sequence
 from time import monotonic
 from typing import Literal
 
-import attrs
-
 from ._deadline import Deadline
 from ._dispatcher import Dispatcher
+from ._keepalive import Heartbeat, Keepalive
 from ._monitor import Monitor
 from ._send_queue import Lane, SendQueue
 from .errors import (
@@ -46,7 +45,7 @@ from .protocol._model import ServerEvent
 from .transport import CLOSE, PING, PONG, TEXT, Frame, Transport
 
 
-__all__ = ["Channel", "Keepalive", "State"]
+__all__ = ["Channel", "State"]
 
 logger = logging.getLogger("realtime_sync.channel")
 
@@ -61,20 +60,6 @@ class State(enum.Enum):
     OPEN = enum.auto()  # commands are taken; the network may be lost and found again
     CLOSING = enum.auto()  # one side has asked for the end
     CLOSED = enum.auto()  # nothing more will arrive
-
-
-@attrs.frozen(kw_only=True)
-class Keepalive:
-    """
-    How a dead network is noticed: within the sum of both.
-
-    Attributes:
-        interval: Seconds between two pings, or None to send none.
-        timeout: Seconds in which something has to arrive after a ping, or None.
-    """
-
-    interval: float | None = 20.0
-    timeout: float | None = 20.0
 
 
 class Channel:
@@ -118,7 +103,7 @@ class Channel:
         self._dispatcher = dispatcher
         self._on_end = ended
         self._recover = recover
-        self._keepalive = keepalive
+        self.heartbeat = Heartbeat(keepalive)
         self._close_timeout = close_timeout
 
         self._changed = monitor.condition()
@@ -133,17 +118,13 @@ class Channel:
         self._farewell = False  # a close frame is the last thing to be written
         self._session_expired = False
 
-        # Of the reader thread; the writer reads the times.
+        # Of the reader thread.
         self._frames: deque[Frame] = deque(frames)
         self._undispatched: deque[ServerEvent] = deque()
-        self._dispatching = False
-        self._listening_since = self._heard_at = monotonic()
 
         # Of the writer thread.
-        self._pinged_at = self._heard_at
         self._loss: ConnectionClosed | None = None
         self.in_flight: Sequence[Frame] = ()
-        self.latency: float | None = None
 
         # Daemons: a forgotten connection must not keep a script from ending.
         self._reader = threading.Thread(
@@ -260,11 +241,11 @@ class Channel:
                 event = self._step(None)
                 if event is None:
                     continue
-                self._dispatching = True
+                self.heartbeat.dispatching = True
                 dispatch(event)
                 while undispatched:
                     dispatch(undispatched.popleft())
-                self._dispatching = False
+                self.heartbeat.dispatching = False
         finally:
             while undispatched:  # what arrived before the end is still news
                 dispatch(undispatched.popleft())
@@ -287,11 +268,11 @@ class Channel:
     def _read_on(self, timeout: float | None) -> None:
         """Absorb one message for a callback that waits; dispatch it when it returns."""
         started = monotonic()
-        self._dispatching = False
+        self.heartbeat.dispatching = False
         try:
             event = self._step(timeout)
         finally:
-            self._dispatching = True
+            self.heartbeat.dispatching = True
             self._dispatcher.waited += monotonic() - started
         if event is not None:
             self._undispatched.append(event)
@@ -300,20 +281,20 @@ class Channel:
         transport = self._transport
         if transport is None or self._state is State.CLOSED:
             raise self.error()
-        self._listening_since = monotonic()
+        self.heartbeat.listening()
         try:
             self._frames.extend(transport.receive(timeout))
         except RemoteProtocolError as exc:
             raise ConnectionClosedError(
                 exc.close_code, str(exc), initiated_by="client"
             ) from exc
-        self._heard_at = monotonic()
+        self.heartbeat.heard()
 
     def _control(self, opcode: int, payload: bytes) -> None:
         if opcode == PING:
             self._queue.put((PONG, payload), Lane.URGENT)
         elif opcode == PONG:
-            self.latency = self._heard_at - self._pinged_at
+            self.heartbeat.answered()
         elif opcode == CLOSE:
             raise self._closed_by_frame(payload)
         else:
@@ -349,7 +330,7 @@ class Channel:
         if transport is None:
             return False
         self._frames.clear()
-        self._heard_at = self._pinged_at = monotonic()
+        self.heartbeat.begin()
         with self._monitor.lock:
             self._transport, self._opening = transport, None
             self._changed.notify_all()
@@ -404,7 +385,7 @@ class Channel:
     def _write(self, transport: Transport) -> None:
         """Write what is queued until the queue is closed and empty."""
         while True:
-            frames = self._queue.take(self._until_keepalive())
+            frames = self._queue.take(self.heartbeat.until_due())
             if transport is not self._transport:
                 self.in_flight = frames or ()
                 raise _broken("the connection was lost")
@@ -423,37 +404,16 @@ class Channel:
     def _send_timeout(self) -> float | None:
         if self._state is not State.OPEN:
             return self._close_timeout
-        interval, timeout = self._keepalive.interval, self._keepalive.timeout
-        if interval is None or timeout is None:
-            return None
-        return interval + timeout
-
-    def _until_keepalive(self) -> float | None:
-        interval, timeout = self._keepalive.interval, self._keepalive.timeout
-        if interval is None:
-            return None
-        pinged_at, now = self._pinged_at, monotonic()
-        moments = [pinged_at + interval]
-        if timeout is not None and self._heard_at < pinged_at:
-            busy = self._dispatching  # then there is nothing to notice before a ping
-            since = pinged_at if busy else max(pinged_at, self._listening_since)
-            moments.append(since + timeout)
-        return min((each for each in moments if each > now), default=now) - now
+        return self.heartbeat.send_timeout
 
     def _keep_alive(self, transport: Transport) -> None:
-        """Ping when it is time; notice that nothing came back."""
-        interval, timeout = self._keepalive.interval, self._keepalive.timeout
-        now = monotonic()
-        if interval is None or self._state is not State.OPEN:
+        """Notice that nothing comes back; ping when it is time."""
+        if self._state is not State.OPEN:
             return
-        if self._heard_at < self._pinged_at and timeout is not None:
-            if now < self._pinged_at + timeout:
-                return
-            # A reader that is busy with a callback cannot hear: that is no silence.
-            if not self._dispatching and now >= self._listening_since + timeout:
-                raise _broken(f"nothing arrived for {timeout:g} s after a ping")
-        if now >= self._pinged_at + interval:
-            self._pinged_at = now
+        if self.heartbeat.silent():
+            timeout = self.heartbeat.keepalive.timeout
+            raise _broken(f"nothing arrived for {timeout:g} s after a ping")
+        if self.heartbeat.ping_due():
             transport.send([(PING, b"realtime")], self._send_timeout())
 
     def _lose(self, transport: Transport, exc: Exception) -> None:

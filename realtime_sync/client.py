@@ -13,8 +13,8 @@ import attrs
 
 from ._asking import Question
 from ._base_connection import BaseConnection
-from ._channel import Keepalive
 from ._environment import settings_from_environment
+from ._keepalive import Keepalive
 from ._logging import configure_logging
 from ._one_turn import (
     reading_settings,

@@ -23,7 +23,7 @@ from realtime_sync import (
     ResponseOutputTextDelta,
     SessionExpired,
 )
-from realtime_sync._channel import Keepalive
+from realtime_sync._keepalive import Keepalive
 from realtime_sync.transport import CLOSE, PING, PONG, FakeTransport, Frame
 
 
@@ -476,7 +476,7 @@ class TestKeepalive:
             transport.feed(scripted.delta("hold"))
             assert busy.wait(WAIT)
             keepalive = Keepalive(interval=interval, timeout=timeout)
-            connection._channel._keepalive = keepalive
+            connection._channel.heartbeat.keepalive = keepalive
             connection.flush(WAIT)  # the writer looks at the clock again
             for _ in range(5):
                 assert transport.pings.acquire(timeout=WAIT)
