@@ -27,6 +27,7 @@ from .protocol._model import UNSET, Model
 
 
 __all__ = [
+    "PUBLIC_HEADERS",
     "configure_logging",
     "describe_event",
     "log_event",
@@ -49,7 +50,7 @@ _HIDDEN: Final = "<hidden>"
 _REDACTED: Final = "REDACTED"  # the word that azure.core writes
 
 # Whatever is not listed may be a secret: a gateway's key has any name.
-_HEADERS: Final = frozenset(
+PUBLIC_HEADERS: Final = frozenset(
     {
         "accept",
         "apim-request-id",
@@ -157,7 +158,7 @@ def describe_event(event: Model | Mapping[str, Any], *, content: bool = False) -
 def redact_headers(headers: Mapping[str, str]) -> dict[str, str]:
     """Return the headers with every value replaced that is not known to be harmless."""
     return {
-        name: value if name.lower() in _HEADERS else _REDACTED
+        name: value if name.lower() in PUBLIC_HEADERS else _REDACTED
         for name, value in headers.items()
     }
 

@@ -33,11 +33,11 @@ from .protocol.server_events import ErrorEvent, SessionCreated
 from .transport import CLOSE, TEXT, ConnectRequest, Frame, Transport
 
 
-__all__ = ["Opened", "Opening"]
+__all__ = ["USER_AGENT", "Opened", "Opening"]
 
 logger = logging.getLogger("realtime_sync.opening")
 
-_USER_AGENT = (
+USER_AGENT = (
     f"realtime-sync/{VERSION} Python/{platform.python_version()} ({platform.system()})"
 )
 
@@ -100,7 +100,7 @@ class Opening:
         deadline = Deadline(timeout, "opening the connection")
         request_id = str(uuid.uuid4())
         headers = {
-            "User-Agent": " ".join(filter(None, (self.user_agent, _USER_AGENT))),
+            "User-Agent": " ".join(filter(None, (self.user_agent, USER_AGENT))),
             "x-ms-client-request-id": request_id,
             **self.headers,
             **authorization_headers(self.credential, self.endpoint, scope=self.scope),

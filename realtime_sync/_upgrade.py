@@ -26,7 +26,7 @@ from ._proxies import Hidden
 from .errors import AuthenticationError, ConnectError, HandshakeError
 
 
-__all__ = ["UpgradeSocket", "bad_header"]
+__all__ = ["UpgradeSocket", "bad_header", "refusal"]
 
 _LONGEST_HEAD = 64 * 1024  # bytes of status line and headers
 _LONGEST_BODY = 64 * 1024  # bytes of the body of a refusal that are read
@@ -177,7 +177,7 @@ def _read_refusal(line: Line, received: bytes) -> ConnectError:
         error.__cause__ = exc
         return error
     headers = {name.lower(): value for name, value in response.getheaders()}
-    return _refusal(response.status, headers, _read_body(response))
+    return refusal(response.status, headers, _read_body(response))
 
 
 def _read_body(response: Any) -> bytes:
@@ -196,7 +196,15 @@ def _read_body(response: Any) -> bytes:
     return body
 
 
-def _refusal(status: int, headers: Mapping[str, str], body: bytes) -> HandshakeError:
+def refusal(status: int, headers: Mapping[str, str], body: bytes) -> HandshakeError:
+    """
+    Return the error that an answer of the service stands for.
+
+    Args:
+        status: The HTTP status, which is no success.
+        headers: Those of the answer, by their names in lower case.
+        body: The body of the answer, or its beginning.
+    """
     text = body.decode("utf-8", "replace")
     code, message = _service_error(text)
     kind = AuthenticationError if status in (401, 403) else HandshakeError

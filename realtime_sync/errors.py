@@ -17,6 +17,8 @@ Every exception that this library raises on its own behalf.
     │       └── DecodeError             … with a message that cannot be decoded
     ├── ServerError                     the server refused a command
     ├── ResponseError                   a response failed
+    ├── ControlError                    the server refused a request of the control API
+    ├── WebhookError                    a webhook is not what it should be
     └── SendQueueFull                   the send queue stayed full (also a `queue.Full`)
 
 Timeouts are `TimeoutError`, bad arguments `ValueError` or `TypeError`, and misuse of
@@ -43,6 +45,7 @@ __all__ = [
     "ConnectionClosed",
     "ConnectionClosedError",
     "ConnectionClosedOK",
+    "ControlError",
     "DecodeError",
     "HandshakeError",
     "LocalProtocolError",
@@ -53,6 +56,7 @@ __all__ = [
     "SendQueueFull",
     "ServerError",
     "SessionExpired",
+    "WebhookError",
 ]
 
 _NO_IDS: Mapping[str, str] = MappingProxyType({})
@@ -244,6 +248,38 @@ class ResponseError(RealtimeError):
         status = self.response.status or "unknown"
         text = f"response {self.response.id or '?'} ended with status {status}"
         return f"{text}: {words}" if words else text
+
+
+class ControlError(RealtimeError):
+    """
+    The server refused a request of the control API.
+
+    Attributes:
+        status: The HTTP status.
+        code: The service's own code, or None.
+        message: The service's own message, or None.
+        body: The body as text, at most a few thousand characters of it.
+        request_ids: The headers that support asks for, by name.
+        retry_after: The seconds that the server asks to wait, or None.
+        hint: What to look at, in a sentence, or None.
+    """
+
+    def __init__(self, refusal: HandshakeError) -> None:
+        super().__init__(refusal)
+        self.status = refusal.status
+        self.code = refusal.code
+        self.message = refusal.message
+        self.body = refusal.body
+        self.request_ids = refusal.request_ids
+        self.retry_after = refusal.retry_after
+        self.hint = refusal.hint
+
+    def __str__(self) -> str:
+        return str(self.args[0]).replace("the connection", "the request", 1)
+
+
+class WebhookError(RealtimeError):
+    """A webhook is not signed by its secret, is too old, or has no known form."""
 
 
 class SendQueueFull(RealtimeError, queue.Full):
