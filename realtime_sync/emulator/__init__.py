@@ -11,7 +11,7 @@ from __future__ import annotations
 from ._clock import Clock, ManualClock
 from ._record import SessionRecord
 from .faults import Fault, FaultKind
-from .replies import Failure, Replier, Reply, Turn, call
+from .replies import Failure, Replier, Reply, Turn, call, call_mcp
 from .session import Session
 from .settings import EmulatorSettings
 from .speech import RealSpeech, Speech, SpeechDetector, ToneSpeech, default_speech
@@ -44,5 +44,6 @@ __all__ = [
     "ToneSpeech",
     "Turn",
     "call",
+    "call_mcp",
     "default_speech",
 ]

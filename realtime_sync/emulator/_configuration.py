@@ -17,6 +17,7 @@ from ..protocol import (
     AudioPcm,
     AudioTranscription,
     Maybe,
+    McpTool,
     Model,
     NoiseReduction,
     RealtimeSession,
@@ -48,6 +49,7 @@ PCM: Final = AudioPcm(rate=24_000)
 
 _GROUPS: Final = (SessionAudio, SessionAudioInput, SessionAudioOutput)
 _TURN_DETECTIONS: Final = ("server_vad", "semantic_vad")
+_PLACES: Final = ("server_url", "connector_id", "tunnel_id")
 _FORMATS: Final = ("audio/pcm", "audio/pcmu", "audio/pcma")
 
 _SERVER_VAD: Final = ServerVad(
@@ -64,7 +66,12 @@ _SEMANTIC_VAD: Final = SemanticVad(
 
 
 def new_realtime_session(
-    settings: EmulatorSettings, *, session_id: str, model: str, expires_at: int
+    settings: EmulatorSettings,
+    *,
+    session_id: str,
+    model: str,
+    expires_at: int,
+    preview: bool,
 ) -> RealtimeSession:
     """Return what a session for a conversation starts with."""
     return RealtimeSession(
@@ -78,7 +85,7 @@ def new_realtime_session(
         tool_choice="auto",
         max_output_tokens="inf",
         tracing=None,
-        truncation="auto",
+        truncation=UNSET if preview else "auto",
         prompt=None,
         include=None,
         audio=SessionAudio(
@@ -192,6 +199,7 @@ def check_session(
     *,
     settings: EmulatorSettings,
     has_spoken: bool,
+    is_speaking: bool,
     preview: bool,
 ) -> None:
     """
@@ -202,6 +210,7 @@ def check_session(
         update: What the client sent as ``session``.
         settings: How the service behaves.
         has_spoken: Whether the model spoke in this session.
+        is_speaking: Whether it is about to: a response is in progress.
         preview: Whether the client speaks the preview dialect.
 
     Raises:
@@ -218,6 +227,8 @@ def check_session(
         if not preview and update.temperature is not UNSET:
             raise unknown_parameter("session.temperature")
         _check_fixed(current, update, has_spoken=has_spoken)
+        if is_speaking:
+            _check_speed(current, update)
         check_output(update, "session", settings=settings, preview=preview)
         _check_tools(update.tools, "session.tools")
     if isinstance(update, (RealtimeSession, TranscriptionSession)) and update.audio:
@@ -241,6 +252,16 @@ def _check_fixed(
             "Cannot update a conversation's voice if assistant audio is present.",
             code="cannot_update_voice",
             param="session.audio.output.voice",
+        )
+
+
+def _check_speed(current: RealtimeSession, update: RealtimeSession) -> None:
+    sink, old = update.audio and update.audio.output, current.audio
+    if sink and sink.speed and old and old.output and sink.speed != old.output.speed:
+        raise RequestError(
+            "The speed can be changed between responses only, and one is in progress.",
+            code="invalid_value",
+            param="session.audio.output.speed",
         )
 
 
@@ -296,6 +317,9 @@ def _check_tools(tools: Maybe[Sequence[Any]], path: str) -> None:
     for index, tool in enumerate(tools or ()):
         if getattr(tool, "type", "") == "function" and not tool.name:
             raise missing_parameter(f"{path}[{index}].name")
+        places = (getattr(tool, name, "") for name in _PLACES)
+        if isinstance(tool, McpTool) and not any(places):
+            raise missing_parameter(f"{path}[{index}].server_url")
 
 
 def _in_range(value: Any, low: float, high: float, path: str) -> None:

@@ -17,6 +17,7 @@ from ..protocol import (
     Item,
     ItemReference,
     Maybe,
+    McpApprovalRequest,
     McpApprovalResponse,
     McpCall,
     McpListTools,
@@ -106,6 +107,9 @@ class Entry:
             return Tokens(text_tokens(item.name + item.arguments))
         if isinstance(item, FunctionCallOutput):
             return Tokens(text_tokens(item.output))
+        if isinstance(item, McpCall):
+            words = (item.name, item.arguments, item.output or "")
+            return Tokens(text_tokens("".join(words)))
         if not isinstance(item, Message):
             return Tokens()
         count = spoken_tokens if item.role == "assistant" else heard_tokens
@@ -236,6 +240,12 @@ class Conversation:
         """Return the entry of an item, or None."""
         return next((entry for entry in self._entries if entry.id == item_id), None)
 
+    def before(self, item_id: str) -> str | None:
+        """Return the id of the item before one; None where there is none."""
+        ids = [entry.id for entry in self._entries]
+        index = ids.index(item_id) if item_id in ids else 0
+        return ids[index - 1] if index else None
+
     def get(self, item_id: str, action: str, code: str) -> Entry:
         """
         Return the entry of an item that a client named.
@@ -291,7 +301,7 @@ class Conversation:
             )
         if isinstance(item, McpApprovalResponse):
             request = self.find(item.approval_request_id)
-            if request is None:
+            if request is None or not isinstance(request.item, McpApprovalRequest):
                 raise RequestError(
                     f"Approval request '{item.approval_request_id}' not found.",
                     code="invalid_value",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import attrs
 
@@ -20,7 +20,9 @@ from ..protocol.codec import unstructure
 from ._conversation import Conversation, Entry
 from ._core import Core
 from ._errors import RequestError
+from ._output import Output
 from ._plan import Plan, make_plan
+from ._response_parts import Part, parts_of
 from ._responses import ResponseRun
 from ._tokens import Tokens, text_tokens
 from .replies import Failure, Replier, Reply, Turn
@@ -43,6 +45,7 @@ class ResponseDesk:
         speech: Returns what speaks; called when it is first needed.
         added: Announces an item of the conversation.
         finalized: Announces that an item of the conversation is finished.
+        requested: Called with each call of an MCP tool, and its index.
         played: Called when the audio of the last response would have been played.
     """
 
@@ -55,6 +58,7 @@ class ResponseDesk:
         speech: Callable[[], Speech],
         added: Callable[[Entry], None],
         finalized: Callable[[Entry], None],
+        requested: Callable[[Entry, int], None],
         played: Callable[[], None],
     ) -> None:
         self.last_spoken: str | None = None
@@ -65,6 +69,7 @@ class ResponseDesk:
         self._speech = speech
         self._added = added
         self._finalized = finalized
+        self._requested = requested
         self._played = played
         self._runs: dict[str, ResponseRun] = {}
         self._cached = Tokens()
@@ -75,7 +80,7 @@ class ResponseDesk:
     def has_spoken(self) -> bool:
         """Whether the model spoke in this session: its voice is fixed from then on."""
         runs = self._runs.values()
-        return bool(self.last_spoken) or any(run.audio_ms for run in runs)
+        return bool(self.last_spoken) or any(run.output.audio_ms for run in runs)
 
     @property
     def active(self) -> ResponseRun | None:
@@ -124,7 +129,7 @@ class ResponseDesk:
         context, fits = self._fit(session, plan.context, head)
         plan = attrs.evolve(plan, context=context)
         if not fits:
-            compose: Callable[[], Reply] = _too_long
+            compose: Callable[[], Iterator[Part]] = _too_long
         else:
             compose = self._composer(session, plan)
         voice = plan.voice if isinstance(plan.voice, str) else plan.voice.id
@@ -133,8 +138,13 @@ class ResponseDesk:
             plan,
             compose=compose,
             speak=lambda text: self._speech().speak(text, voice),
-            added=self._added,
-            finalized=self._finalized,
+            output=Output(
+                self._core,
+                plan,
+                added=self._added,
+                finalized=self._finalized,
+                requested=self._requested,
+            ),
             finished=self._finish,
             read=head + Tokens.sum(entry.tokens() for entry in context),
             cached=self._cached if _head(plan) == self._cached_head else Tokens(),
@@ -144,7 +154,9 @@ class ResponseDesk:
         if self._core.dialect == "ga":
             self._report_limits(run)
 
-    def _composer(self, session: RealtimeSession, plan: Plan) -> Callable[[], Reply]:
+    def _composer(
+        self, session: RealtimeSession, plan: Plan
+    ) -> Callable[[], Iterator[Part]]:
         turn = Turn(
             session_id=session.id or "",
             response_id=plan.response_id,
@@ -158,12 +170,7 @@ class ResponseDesk:
             entries=[_frozen_copy(entry) for entry in plan.context],
         )
         replier = self._replier
-
-        def compose() -> Reply:
-            reply = replier(turn)
-            return Reply(reply) if isinstance(reply, str) else reply
-
-        return compose
+        return lambda: parts_of(replier(turn), speaks=plan.speaks)
 
     def _fit(
         self, session: RealtimeSession, entries: Sequence[Entry], head: Tokens
@@ -215,23 +222,23 @@ class ResponseDesk:
         self._account(run)
         if self._core.settings.record:
             self.done.append(run)
-        if run.audio_ms:
+        if run.output.audio_ms:
             self.last_spoken = run.id
         if run.plan.conversation_id:
-            self._cached = run.read + run.written
+            self._cached = run.read + run.output.written
             self._cached_head = _head(run.plan)
         if self._core.dialect == "preview":
             self._report_limits(None)
         self._await_playback(run)
 
     def _await_playback(self, run: ResponseRun) -> None:
-        left = 0.0
-        if run.audio_started_at is not None:
-            end = run.audio_started_at + run.audio_ms / 1000
+        left, output = 0.0, run.output
+        if output.audio_started_at is not None:
+            end = output.audio_started_at + output.audio_ms / 1000
             left = max(0.0, end - self._core.clock.now())
 
         def played() -> None:
-            if self._core.settings.output_audio_buffer and run.audio_ms:
+            if self._core.settings.output_audio_buffer and output.audio_ms:
                 self._core.emit(OutputAudioBufferStopped, response_id=run.id)
             if self.active is None:
                 self._played()
@@ -242,7 +249,9 @@ class ResponseDesk:
     # Limits
 
     def _account(self, run: ResponseRun) -> None:
-        self._spent.append((self._core.clock.now(), (run.read + run.written).total))
+        self._spent.append(
+            (self._core.clock.now(), (run.read + run.output.written).total)
+        )
 
     def _report_limits(self, starting: ResponseRun | None) -> None:
         now, settings = self._core.clock.now(), self._core.settings
@@ -288,11 +297,10 @@ def _frozen_copy(entry: Entry) -> Entry:
     return Entry(entry.item, heard=dict(entry.heard))
 
 
-def _too_long() -> Reply:
-    return Reply(
-        failure=Failure(
-            message="The conversation exceeds the model's input token limit.",
-            code="input_tokens_exceeded",
-            type="invalid_request_error",
-        )
+def _too_long() -> Iterator[Part]:
+    failure = Failure(
+        message="The conversation exceeds the model's input token limit.",
+        code="input_tokens_exceeded",
+        type="invalid_request_error",
     )
+    return parts_of(Reply(failure=failure), speaks=False)

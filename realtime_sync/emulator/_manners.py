@@ -16,6 +16,10 @@ from typing import Any
 from ..protocol import (
     FunctionCall,
     FunctionTool,
+    McpCall,
+    McpListTools,
+    McpTool,
+    ToolChoiceMcp,
 )
 from .replies import Reply, Turn
 
@@ -72,9 +76,14 @@ def manners(turn: Turn) -> Reply:
         return Reply(_read_out(turn.last_output))
     heard = turn.heard.strip()
     tool = _fitting_tool(turn, heard)
-    if tool is not None:
-        return Reply(function_calls=[_call(tool, heard)])
-    return Reply(_answer(heard))
+    if tool is None:
+        return Reply(_answer(heard))
+    call = _call(tool, heard)
+    server = _servers(turn).get(call.name)
+    if server is None:
+        return Reply(function_calls=[call])
+    mcp_call = McpCall(server_label=server, name=call.name, arguments=call.arguments)
+    return Reply(mcp_calls=[mcp_call])
 
 
 def _answer(heard: str) -> str:
@@ -108,14 +117,52 @@ def _words(text: str) -> set[str]:
     return {word[:-1] if word.endswith("s") else word for word in words} - _COMMON
 
 
+def _lists(turn: Turn) -> list[McpListTools]:
+    """Return what the MCP servers of the turn have listed."""
+    labels = [tool.server_label for tool in turn.tools if isinstance(tool, McpTool)]
+    lists = [item for item in turn.items if isinstance(item, McpListTools)]
+    return [each for each in lists if each.server_label in labels]
+
+
+def _servers(turn: Turn) -> dict[str, str]:
+    """Return whose tools there are: labels by the names of tools."""
+    return {
+        tool.name: each.server_label
+        for each in _lists(turn)
+        for tool in each.tools or ()
+    }
+
+
+def _tools(turn: Turn) -> list[FunctionTool]:
+    """Return the tools of the turn, those of MCP servers as if they were functions."""
+    own = [tool for tool in turn.tools if isinstance(tool, FunctionTool)]
+    listed = (tool for each in _lists(turn) for tool in each.tools or ())
+    return own + [
+        FunctionTool(
+            name=tool.name,
+            description=tool.description or "",
+            parameters=tool.input_schema,
+        )
+        for tool in listed
+    ]
+
+
 def _fitting_tool(turn: Turn, heard: str) -> FunctionTool | None:
-    tools = [tool for tool in turn.tools if isinstance(tool, FunctionTool)]
+    tools = _tools(turn)
     choice = turn.tool_choice
     forced = getattr(choice, "name", None)
     if forced:
         return next((tool for tool in tools if tool.name == forced), None)
     if not tools or choice == "none":
         return None
+    if isinstance(choice, ToolChoiceMcp):
+        servers = _servers(turn)
+        mine = [
+            tool
+            for tool in tools
+            if servers.get(tool.name or "") == choice.server_label
+        ]
+        return mine[0] if mine else None
     said = _words(heard)
     best = max(tools, key=lambda tool: _fit(tool, said))
     return best if choice == "required" or _fit(best, said) > 0 else None

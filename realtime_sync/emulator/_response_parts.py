@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 from attrs import define, frozen
 
-from ..protocol import Audio as AudioPart
 from ..protocol import (
+    UNSET,
     OutputAudio,
     OutputText,
     ResponseStatusDetails,
     ResponseStatusError,
     Text,
 )
+from ..protocol import Audio as AudioPart
 from ._conversation import Entry
 from .replies import Failure, Reply
 
@@ -22,9 +24,11 @@ from .replies import Failure, Reply
 __all__ = [
     "PIECE_OF_TEXT",
     "OpenItem",
+    "Part",
     "Prepared",
     "audio_pieces",
     "part_of",
+    "parts_of",
     "status_details",
 ]
 
@@ -32,13 +36,77 @@ PIECE_OF_TEXT: Final = re.compile(r"\S+\s*|\s+")
 """A word with the space after it: all of them together are the text."""
 
 
-@frozen
-class Prepared:
-    """A reply with its audio: what is made outside of the session."""
+_SENTENCE: Final = re.compile(r"(?s).*?[.!?\u2026]+[\"')\]]*\s+")
+
+
+@frozen(kw_only=True)
+class Part:
+    """
+    A part of a reply.
+
+    Attributes:
+        reply: What is in it.
+        continues: Whether its text goes on with the message of the part before.
+        is_last: Whether it is known that none comes after it.
+        is_whole: Whether its text is one for the emulator to cut into pieces.
+    """
 
     reply: Reply
+    continues: bool = False
+    is_last: bool = False
+    is_whole: bool = True
+
+
+@frozen
+class Prepared:
+    """A part with its audio: what is made outside of the session."""
+
+    part: Part
     pcm: bytes
     wire: bytes  # the same in the format of the client
+
+
+def parts_of(
+    answer: Reply | str | Iterable[Reply | str], *, speaks: bool
+) -> Iterator[Part]:
+    """
+    Return the parts of what a replier returned.
+
+    Args:
+        answer: A reply, or many; texts that follow each other are one message.
+        speaks: Whether texts are to be spoken: then a part is a whole sentence.
+    """
+    if isinstance(answer, str):
+        answer = Reply(answer)
+    if isinstance(answer, Reply):
+        return iter([Part(reply=answer, is_last=True)])
+    return _streamed(answer, speaks=speaks)
+
+
+def _streamed(answers: Iterable[Reply | str], *, speaks: bool) -> Iterator[Part]:
+    is_open, unsaid = False, ""
+    for answer in answers:
+        if isinstance(answer, Reply):
+            if unsaid:
+                yield _piece(unsaid, is_open)
+            is_open, unsaid = False, ""
+            yield Part(reply=answer)
+            continue
+        unsaid += answer
+        while said := _speakable(unsaid) if speaks else unsaid:
+            yield _piece(said, is_open)
+            is_open, unsaid = True, unsaid[len(said) :]
+    if unsaid:
+        yield _piece(unsaid, is_open)
+
+
+def _speakable(text: str) -> str:
+    sentence = _SENTENCE.match(text)
+    return sentence.group() if sentence else ""
+
+
+def _piece(text: str, continues: bool) -> Part:
+    return Part(reply=Reply(text), continues=continues, is_whole=False)
 
 
 @define(eq=False)
@@ -74,6 +142,6 @@ def status_details(
     return ResponseStatusDetails(
         type=status,
         error=ResponseStatusError(
-            type=error.type, code=error.code, message=error.message
+            type=error.type, code=error.code or UNSET, message=error.message
         ),
     )

@@ -73,7 +73,6 @@ class _Transcription:
                 type="transcription_error",
                 code="audio_unintelligible",
                 message=f"Input transcription failed: {exc}",
-                param=None,
             ),
         )
 

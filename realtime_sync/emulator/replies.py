@@ -11,6 +11,12 @@ response, on a thread of its own, and it may take as long as a model would::
 
     RealtimeEmulator(replies=answer)
 
+A function that is a generator answers as a model does that writes word by word: the
+texts that it yields are sent as they come, in speech sentence by sentence::
+
+    def answer(turn: Turn) -> Iterator[str]:
+        yield from my_model.stream(turn.messages())
+
 A list of replies does too: they are given in order, whichever session asks, and the
 built-in manners answer after the last one.
 """
@@ -29,6 +35,9 @@ from ..protocol import (
     FunctionCallOutput,
     InputAudio,
     Item,
+    McpApprovalRequest,
+    McpApprovalResponse,
+    McpCall,
     Message,
     Tool,
     ToolChoice,
@@ -36,7 +45,7 @@ from ..protocol import (
 from ._conversation import Entry
 
 
-__all__ = ["Failure", "Replier", "Reply", "Turn", "call", "make_replier"]
+__all__ = ["Failure", "Replier", "Reply", "Turn", "call", "call_mcp", "make_replier"]
 
 
 @frozen(kw_only=True)
@@ -65,6 +74,7 @@ class Reply:
             asks for audio.
         audio: What it says, as 16-bit mono PCM at 24 kHz; *text* is the transcript.
         function_calls: The functions that it calls after that, see `call`.
+        mcp_calls: The tools of MCP servers that it calls then, see `call_mcp`.
         failure: Fails the response, after what comes before it.
         incomplete: Ends the response early, after what comes before it, for a reason
             such as ``"content_filter"``.
@@ -74,6 +84,7 @@ class Reply:
     text: str | None = None
     audio: bytes | None = field(default=None, kw_only=True, repr=False)
     function_calls: Sequence[FunctionCall] = field(default=(), kw_only=True)
+    mcp_calls: Sequence[McpCall] = field(default=(), kw_only=True)
     failure: Failure | None = field(default=None, kw_only=True)
     incomplete: str | None = field(default=None, kw_only=True)
     delay: float = field(default=0.0, kw_only=True)
@@ -82,6 +93,11 @@ class Reply:
 def call(name: str, /, **arguments: Any) -> FunctionCall:
     """Return a call of the function *name*, for `Reply.function_calls`."""
     return FunctionCall(name=name, arguments=json.dumps(arguments))
+
+
+def call_mcp(server: str, name: str, /, **arguments: Any) -> McpCall:
+    """Return a call of a tool of the MCP server of a label, for `Reply.mcp_calls`."""
+    return McpCall(server_label=server, name=name, arguments=json.dumps(arguments))
 
 
 @frozen(kw_only=True)
@@ -130,9 +146,15 @@ class Turn:
 
     @property
     def last_output(self) -> str | None:
-        """The output of a function, where that is the last item; else None."""
-        last = self.items[-1] if self.items else None
-        return last.output if isinstance(last, FunctionCallOutput) else None
+        """The output of a function or an MCP tool, where that came last; else None."""
+        for item in reversed(self.items):
+            if isinstance(item, FunctionCallOutput):
+                return item.output
+            if isinstance(item, McpCall):
+                return _output(item)
+            if not isinstance(item, (McpApprovalRequest, McpApprovalResponse)):
+                return None
+        return None
 
     def messages(self) -> list[tuple[str, str]]:
         """
@@ -146,9 +168,16 @@ class Turn:
         for entry in self._entries:
             if isinstance(entry.item, FunctionCallOutput):
                 pairs.append(("tool", entry.item.output))
+            elif isinstance(entry.item, McpCall):
+                pairs.append(("tool", _output(entry.item) or ""))
             elif isinstance(entry.item, Message):
                 pairs.append((entry.item.role, _text(entry)))
         return pairs
+
+
+def _output(call: McpCall) -> str | None:
+    """Return what a tool gave, or why it did not; None while that is not known."""
+    return call.output or getattr(call.error, "message", None) or None
 
 
 def _text(entry: Entry) -> str:
@@ -162,8 +191,13 @@ def _text(entry: Entry) -> str:
     return " ".join(filter(None, words))
 
 
-Replier = Callable[[Turn], Reply | str]
-"""Answers a turn; a plain string stands for a reply of that text."""
+Replier = Callable[[Turn], Reply | str | Iterable[Reply | str]]
+"""
+Answers a turn; a plain string stands for a reply of that text.
+
+Of several, the texts that follow each other are one message, and each `Reply` begins
+an item of its own.
+"""
 
 
 class _Script:
@@ -174,7 +208,7 @@ class _Script:
         self._then = then
         self._lock = threading.Lock()
 
-    def __call__(self, turn: Turn) -> Reply | str:
+    def __call__(self, turn: Turn) -> Reply | str | Iterable[Reply | str]:
         with self._lock:
             reply = next(self._replies, None)
         return self._then(turn) if reply is None else reply

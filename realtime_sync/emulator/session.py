@@ -41,10 +41,6 @@ from ..protocol import (
     InputAudioBufferCommitted,
     ItemReference,
     Maybe,
-    McpListTools,
-    McpListToolsCompleted,
-    McpListToolsInProgress,
-    McpTool,
     Message,
     OutputAudioBufferClear,
     OutputAudioBufferCleared,
@@ -77,6 +73,7 @@ from ._conversation import Conversation, Entry, Heard, check_item, make_entry
 from ._desk import ResponseDesk
 from ._errors import RequestError, invalid_value
 from ._machine import Handlers, Machine
+from ._mcp import McpDesk, McpServers
 from ._sound import from_wire, to_wire
 from ._transcription import transcribe_entry
 from .replies import Replier, make_replier
@@ -100,6 +97,7 @@ class Session(Machine):
         model: The model, or the deployment, that the client named.
         dialect: What the client speaks; events are in GA form in either case.
         transcription: Whether the session only transcribes.
+        mcp_servers: The tools of MCP servers: functions by name, by server label.
         observe: Called with every client event that could be decoded.
     """
 
@@ -114,6 +112,7 @@ class Session(Machine):
         model: str = "gpt-realtime",
         dialect: Dialect = "ga",
         transcription: bool = False,
+        mcp_servers: McpServers | None = None,
         observe: Callable[[ClientEvent], None] | None = None,
     ) -> None:
         super().__init__(
@@ -127,6 +126,13 @@ class Session(Machine):
         self._speech = speech
         self.conversation = Conversation(core.new_id("conv"))
         self.config = self._new_config(model, transcription)
+        self._mcp = McpDesk(
+            core,
+            mcp_servers or {},
+            add=self._announce,
+            finalize=self._finalize,
+            is_kept=lambda entry: self.conversation.find(entry.id) is not None,
+        )
         self._desk = ResponseDesk(
             core,
             self.conversation,
@@ -134,6 +140,7 @@ class Session(Machine):
             speech=speech,
             added=self._announce,
             finalized=self._finalize,
+            requested=self._mcp.request,
             played=lambda: self._buffer.wait_idle(),
         )
         self._buffer = InputBuffer(
@@ -158,6 +165,7 @@ class Session(Machine):
             session_id=session_id,
             model=model,
             expires_at=self._expires_at,
+            preview=self._dialect == "preview",
         )
 
     @property
@@ -185,7 +193,7 @@ class Session(Machine):
     def _update(self, event: SessionUpdate) -> None:
         self._change_config(event.session)
         self._core.emit(SessionUpdated, session=self.config)
-        self._list_mcp_tools(event.session)
+        self._mcp.declare(getattr(event.session, "tools", None) or ())
 
     def _update_transcription(self, event: TranscriptionSessionUpdate) -> None:
         self._change_config(event.session)
@@ -197,6 +205,7 @@ class Session(Machine):
             update,
             settings=self._core.settings,
             has_spoken=self._desk.has_spoken,
+            is_speaking=self._desk.active is not None,
             preview=self._dialect == "preview",
         )
         self.config = merge(self.config, update)
@@ -205,20 +214,6 @@ class Session(Machine):
     @property
     def _input(self) -> SessionAudioInput | None:
         return (self.config.audio or None) and (self.config.audio.input or None)
-
-    def _list_mcp_tools(self, update: Any) -> None:
-        # The emulator asks no MCP server; the list that it makes is empty.
-        for tool in getattr(update, "tools", None) or ():
-            if isinstance(tool, McpTool):
-                item = McpListTools(
-                    id=self._core.new_id("mcpl"),
-                    server_label=tool.server_label,
-                    tools=[],
-                )
-                entry = Entry(item)
-                self._add(entry)
-                self._core.emit(McpListToolsInProgress, item_id=entry.id)
-                self._core.emit(McpListToolsCompleted, item_id=entry.id)
 
     # Audio in
 
@@ -274,9 +269,7 @@ class Session(Machine):
     def _finalize(self, entry: Entry) -> None:
         """Say that the model finished an item."""
         if self._dialect == "ga":
-            ids = [other.id for other in self.conversation]
-            index = ids.index(entry.id) if entry.id in ids else 0
-            previous = ids[index - 1] if index else None
+            previous = self.conversation.before(entry.id)
             self._emit_item(ConversationItemDone, entry, previous)
 
     def _emit_item(
@@ -288,7 +281,9 @@ class Session(Machine):
         self._core.emit(event_class, previous_item_id=previous, item=entry.item)
 
     def _create_item(self, event: ConversationItemCreate) -> None:
+        self._mcp.check_answer(event.item)
         self._add(self._entry(event.item, "item"), event.previous_item_id)
+        self._mcp.answer(event.item)
 
     def _entry(self, item: Any, path: str) -> Entry:
         reject_unknown(item, path)
@@ -359,6 +354,7 @@ class Session(Machine):
                 self._input_entry(item, f"response.input[{index}]")
                 for index, item in enumerate(params.input)
             ]
+        self._mcp.declare(params.tools or ())
         self._desk.create(self.config, params, given)
 
     def _input_entry(self, item: Any, path: str) -> Entry:

@@ -7,6 +7,7 @@ from functools import cache
 from typing import Any, get_args
 
 import pytest
+import schemas
 
 
 openai = pytest.importorskip("openai", reason="the openai package is not installed")
@@ -61,7 +62,9 @@ def _models(dialect: str) -> dict[str, Any]:
 
 
 def check_event(payload: dict[str, Any], dialect: str = "ga") -> None:
-    """Fail if *payload* breaks the models, or holds what they do not know."""
+    """Fail if *payload* breaks the models or the schemas, or holds anything else."""
+    if schemas.PATH.exists():
+        assert [] == schemas.differences(payload, dialect)
     if dialect == "preview" and payload["type"].startswith("transcription_session."):
         return  # The models have no such session as the service sends it.
     known = _SENT_ANYWAY_IN_PREVIEW if dialect == "preview" else _SENT_ANYWAY

@@ -359,19 +359,3 @@ class TestExpiry:
         client.pass_time(1800)
 
         assert "30 minutes" in client.machine.ending.reason
-
-
-def test_mcp_tools_are_listed() -> None:
-    """An MCP server's tools are listed in an item; the emulator finds none."""
-    client = Client()
-    answers = client.update(
-        tools=[{"type": "mcp", "server_label": "docs", "server_url": "https://x.test"}]
-    )
-
-    assert [
-        "session.updated",
-        "conversation.item.added",
-        "conversation.item.done",
-        "mcp_list_tools.in_progress",
-        "mcp_list_tools.completed",
-    ] == types(answers)
