@@ -78,7 +78,7 @@ def audio_of(data: bytes, audio_format: object) -> Audio:
     return Audio(data, rate or 24_000)
 
 
-def player(audio: Audio, budget: Budget) -> Html:
+def player(audio: Audio, budget: Budget, *, autoplay: bool = False) -> Html:
     """Return a player, or where that would be too much, what there is to be played."""
     seconds = f"{audio.duration_ms / 1000:.1f} s"
     if not budget.take(len(audio.pcm) // 2):
@@ -87,6 +87,7 @@ def player(audio: Audio, budget: Budget) -> Html:
     return tag(
         "audio",
         controls=True,
+        autoplay=autoplay,
         preload="metadata",
         src=f"data:audio/wav;base64,{base64.b64encode(_wav(audio)).decode()}",
         style="height:34px;width:min(360px,100%);display:block",

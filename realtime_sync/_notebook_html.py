@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import singledispatch
 from typing import Any
 
@@ -44,6 +44,7 @@ _STATUS = {
 _WORDS = "white-space:pre-wrap;overflow-wrap:anywhere"
 _GRID = "display:grid;grid-template-columns:auto 1fr;gap:4px 12px;max-width:56em"
 _SAID = ("body", "message", "hint")  # of an error; its text has these already
+_MOST_BARS = 120
 _ERROR_LIMIT = 500  # characters of one detail of an error
 
 
@@ -86,6 +87,37 @@ def calls_html(calls: tuple[FunctionCall, ...]) -> Html:
     return joined(*(tag("div", "called ", line) for line in lines))
 
 
+def levels_html(levels: Sequence[float]) -> Html:
+    """Return levels, each from 0 to 1, as bars; of many, the loudest ones."""
+    if not levels:
+        return Html()
+    step = -(-len(levels) // _MOST_BARS)
+    bars = [max(levels[n : n + step]) for n in range(0, len(levels), step)]
+    shapes = (_bar(index, level) for index, level in enumerate(bars))
+    return tag(
+        "svg",
+        *shapes,
+        viewBox=f"0 0 {3 * len(bars)} 24",
+        width=str(3 * len(bars)),
+        height="24",
+        style="display:block;max-width:100%;color:inherit",
+        role="img",
+        **{"aria-label": "level of the audio"},
+    )
+
+
+def _bar(index: int, level: float) -> Html:
+    height = max(1.0, 24 * level)
+    return tag(
+        "rect",
+        x=str(3 * index),
+        y=f"{12 - height / 2:.1f}",
+        width="2",
+        height=f"{height:.1f}",
+        fill="#3f7fbf",
+    )
+
+
 # Objects
 
 
@@ -100,7 +132,9 @@ def _result(result: ResponseResult) -> Html:
     return result_html(result, Budget(limits.audio_bytes))
 
 
-def result_html(result: ResponseResult, budget: Budget, *facts: str) -> Html:
+def result_html(
+    result: ResponseResult, budget: Budget, *facts: str, above: str = ""
+) -> Html:
     """
     Return a result with its player.
 
@@ -108,11 +142,13 @@ def result_html(result: ResponseResult, budget: Budget, *facts: str) -> Html:
         result: The result.
         budget: For the audio.
         facts: More to say at the end, each a few words.
+        above: Goes above the player.
     """
-    audio = audio_of(result.audio, _format_of(result.response.audio))
+    audio = audio_of(result.audio, format_of(result.response.audio))
     return card(
         words_html(result.text),
         calls_html(result.function_calls),
+        above,
         player(audio, budget) if result.audio else "",
         faint(_status_of(result), *_separated(_tokens(result), *facts)),
         colour=colour_of(result.status),
@@ -136,7 +172,8 @@ def _separated(*facts: str) -> Iterator[str]:
         yield f" · {fact}"
 
 
-def _format_of(audio: Any) -> object:
+def format_of(audio: Any) -> object:
+    """Return the output format of the audio settings of a response, if they say it."""
     return audio.output.format if audio and audio.output else None
 
 
