@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterator
 from typing import Any
 
 from ._asking import user_message
@@ -10,7 +10,7 @@ from ._deadline import Deadline
 from .audio import Audio
 from .connection import RealtimeConnection, TranscriptionConnection
 from .errors import ServerError
-from .protocol._model import UNSET
+from .protocol._model import UNSET, ServerEvent
 from .protocol.responses import ResponseCreateParams
 from .protocol.server_events import (
     ConversationItemInputAudioTranscriptionCompleted,
@@ -25,9 +25,17 @@ from .protocol.session_audio import (
     SessionAudioOutput,
 )
 from .protocol.sessions import RealtimeSession, TranscriptionSession
+from .response_stream import ResponseStream
 
 
-__all__ = ["reading_settings", "speech", "transcript", "transcription_settings"]
+__all__ = [
+    "reading_settings",
+    "speech",
+    "speech_pieces",
+    "transcript",
+    "transcript_pieces",
+    "transcription_settings",
+]
 
 _READ_OUT = (
     "Read the user's message out loud, word for word, in the language that it is "
@@ -57,10 +65,45 @@ def transcript(
     connection: TranscriptionConnection,
     source: Any,
     source_rate: int | None,
-    on_text: Callable[[str], object] | None,
     timeout: float | None,
 ) -> str:
     """Send a recording and return its transcript."""
+    events = _heard(connection, source, source_rate, timeout)
+    deadline = Deadline(timeout, "the transcript")
+    for event in events:
+        if isinstance(event, ConversationItemInputAudioTranscriptionCompleted):
+            return event.transcript
+        deadline.remaining()
+    raise _closed_early()
+
+
+def transcript_pieces(
+    connection: TranscriptionConnection,
+    source: Any,
+    source_rate: int | None,
+    timeout: float | None,
+) -> Iterator[str]:
+    """Send a recording and yield its transcript as it arrives."""
+    said = ""
+    for event in _heard(connection, source, source_rate, timeout):
+        if isinstance(event, ConversationItemInputAudioTranscriptionCompleted):
+            # Some models send the whole only.
+            if not said:
+                yield event.transcript
+            return
+        piece = getattr(event, "delta", None) or ""
+        said += piece
+        yield piece
+    raise _closed_early()
+
+
+def _heard(
+    connection: TranscriptionConnection,
+    source: Any,
+    source_rate: int | None,
+    timeout: float | None,
+) -> Iterator[ServerEvent]:
+    """Send a recording and yield what the server hears, until all of it is there."""
     events = connection.events(
         ConversationItemInputAudioTranscriptionDelta,
         ConversationItemInputAudioTranscriptionCompleted,
@@ -68,19 +111,17 @@ def transcript(
         timeout=timeout,
     )
     connection.append_audio(source, source_rate=source_rate)
-    deadline = Deadline(timeout, "the transcript")
-    item_id = connection.commit_input_audio(timeout=deadline.remaining()).item_id
+    item_id = connection.commit_input_audio(timeout=timeout).item_id
     for event in events:
         if getattr(event, "item_id", None) != item_id:
             continue
-        if isinstance(event, ConversationItemInputAudioTranscriptionCompleted):
-            return event.transcript
         if isinstance(event, ConversationItemInputAudioTranscriptionFailed):
             raise ServerError(event.error)
-        if on_text is not None:
-            on_text(getattr(event, "delta", None) or "")
-        deadline.remaining()
-    raise TimeoutError("the connection was closed before the transcript was there")
+        yield event
+
+
+def _closed_early() -> TimeoutError:
+    return TimeoutError("the connection was closed before the transcript was there")
 
 
 def reading_settings(voice: str | None) -> RealtimeSession:
@@ -93,18 +134,25 @@ def reading_settings(voice: str | None) -> RealtimeSession:
     )
 
 
-def speech(
-    connection: RealtimeConnection,
-    text: str,
-    on_audio: Callable[[bytes], object] | None,
-    timeout: float | None,
-) -> Audio:
+def speech(connection: RealtimeConnection, text: str, timeout: float | None) -> Audio:
     """Have *text* read out, and return all of the audio."""
     deadline = Deadline(timeout, "the speech")
-    params = ResponseCreateParams(conversation="none", input=[user_message(text)])
-    stream = connection.create_response(params, timeout=deadline.remaining())
-    if on_audio is not None:
-        for piece in stream.audio(timeout=deadline.remaining()):
-            on_audio(piece)
+    stream = _read_out(connection, text, deadline.remaining())
     result = stream.result(timeout=deadline.remaining()).raise_for_status()
     return Audio(result.audio)
+
+
+def speech_pieces(
+    connection: RealtimeConnection, text: str, timeout: float | None
+) -> Iterator[bytes]:
+    """Have *text* read out, and yield the audio as it arrives."""
+    stream = _read_out(connection, text, timeout)
+    yield from stream.audio(timeout=timeout)
+    stream.result(timeout=timeout).raise_for_status()
+
+
+def _read_out(
+    connection: RealtimeConnection, text: str, timeout: float | None
+) -> ResponseStream:
+    params = ResponseCreateParams(conversation="none", input=[user_message(text)])
+    return connection.create_response(params, timeout=timeout)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
+from .audio import alaw_decode, ulaw_decode
 from .protocol.responses import Response
 from .protocol.session_audio import AudioPcm, AudioPcma, AudioPcmu
 
@@ -13,6 +15,9 @@ __all__ = ["OutputSettings"]
 _PCM_RATE = 24_000  # Hz, the only rate of the service; two bytes a sample
 _G711_RATE = 8_000  # Hz; one byte a sample
 
+_Format = tuple[int, "Callable[[bytes], bytes] | None"]
+_PCM: _Format = (2 * _PCM_RATE, None)
+
 
 class OutputSettings:
     """
@@ -20,13 +25,13 @@ class OutputSettings:
 
     Attributes:
         rate: Bytes per second of the audio that arrives.
+        decode: What makes PCM at 8 kHz of it; None if it is PCM at 24 kHz.
         server_interrupts: Whether the server cancels a response when the user speaks.
     """
 
     def __init__(self) -> None:
-        self.rate = 2 * _PCM_RATE
+        self.rate, self.decode = self._of_session = _PCM
         self.server_interrupts = True
-        self._session_rate = self.rate
 
     def absorb_session(self, session: Any) -> None:
         """Take note of a session as the server described it."""
@@ -34,8 +39,7 @@ class OutputSettings:
         if not audio:
             return
         if audio.output:
-            self.rate = _bytes_per_second(audio.output.format, self._session_rate)
-            self._session_rate = self.rate
+            self._of_session = self._absorb_format(audio.output.format)
         if audio.input:
             detection = audio.input.turn_detection
             # Absent means yes, for that is what services do then.
@@ -45,13 +49,14 @@ class OutputSettings:
     def absorb_response(self, response: Response) -> None:
         """Take note of a response that begins: it may have a format of its own."""
         output = response.audio.output if response.audio else None
-        audio_format = output.format if output else None
-        self.rate = _bytes_per_second(audio_format, self._session_rate)
+        self._absorb_format(output.format if output else None)
 
-
-def _bytes_per_second(audio_format: object, default: int) -> int:
-    if isinstance(audio_format, (AudioPcmu, AudioPcma)):
-        return _G711_RATE
-    if isinstance(audio_format, AudioPcm):
-        return 2 * (audio_format.rate or _PCM_RATE)
-    return default
+    def _absorb_format(self, audio_format: object) -> _Format:
+        found = self._of_session
+        if isinstance(audio_format, AudioPcm):
+            found = 2 * (audio_format.rate or _PCM_RATE), None
+        elif isinstance(audio_format, (AudioPcmu, AudioPcma)):
+            is_alaw = isinstance(audio_format, AudioPcma)
+            found = _G711_RATE, alaw_decode if is_alaw else ulaw_decode
+        self.rate, self.decode = found
+        return found

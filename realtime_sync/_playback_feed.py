@@ -77,6 +77,11 @@ class AudioFeed:
         with self._monitor.lock:
             self.end(None)
 
+    @property
+    def taken_back(self) -> bool:
+        """Whether an interruption came after the last chunk: it is not to be played."""
+        return not self._last
+
     # Methods for the playback, which has the lock
 
     def put(self, part: Part, audio: bytes) -> None:

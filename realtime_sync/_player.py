@@ -7,7 +7,7 @@ from typing import Protocol
 from .protocol._model import ClientEvent
 
 
-__all__ = ["PlaybackConnection", "Player"]
+__all__ = ["Loudspeaker", "PlaybackConnection", "Player"]
 
 
 class Player(Protocol):
@@ -23,6 +23,19 @@ class Player(Protocol):
 
         Returns:
             *played_ms*. What is written next begins there.
+        """
+
+
+class Loudspeaker(Player, Protocol):
+    """A player that is written to, such as a `Speaker`. Thread-safe."""
+
+    def write(self, pcm: bytes) -> None:
+        """
+        Play *pcm* after what is there.
+
+        Args:
+            pcm: 16-bit mono PCM at 24 kHz, 100 ms at most. Who blocks for longer than
+                these last holds up interruptions.
         """
 
 

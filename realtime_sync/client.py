@@ -3,27 +3,19 @@
 from __future__ import annotations
 
 import itertools
-import os
 import ssl
 import weakref
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
 import attrs
 
-from ._asking import Question
 from ._base_connection import BaseConnection
 from ._environment import settings_from_environment
 from ._keepalive import Keepalive
 from ._logging import configure_logging
-from ._one_turn import (
-    reading_settings,
-    speech,
-    transcript,
-    transcription_settings,
-)
 from ._opening import Opening
-from .audio import Audio
+from ._shortcuts import Shortcuts
 from .connection import (
     RealtimeConnection,
     TranscriptionConnection,
@@ -31,9 +23,7 @@ from .connection import (
 )
 from .credentials import Credential, check_credential
 from .endpoints import Endpoint, resolve_endpoint
-from .protocol.responses import ResponseCreateParams
 from .protocol.sessions import RealtimeSession, TranscriptionSession, TranslationSession
-from .response_stream import ResponseResult
 from .transport import Transport, WebSocketTransport
 
 
@@ -49,7 +39,7 @@ _numbers = itertools.count(1)  # name the threads of connections
 
 
 @attrs.frozen
-class RealtimeClient:
+class RealtimeClient(Shortcuts):
     """
     Immutable settings for connections. Thread-safe; one for an application is enough.
 
@@ -228,93 +218,6 @@ class RealtimeClient:
         """
         endpoint = self._resolve(model=self.model, intent="translation")
         return _set_up(self._open(TranslationConnection, endpoint), session)
-
-    def ask(
-        self,
-        question: Question,
-        *,
-        images: Sequence[str | os.PathLike[str]] = (),
-        response: ResponseCreateParams | Mapping[str, Any] | None = None,
-        on_text: Callable[[str], object] | None = None,
-        timeout: float | None = 60.0,
-    ) -> ResponseResult:
-        """
-        Open a connection, ask one question, and return the whole answer.
-
-        A written question is answered in writing unless *response* says otherwise; for
-        the rest see `RealtimeConnection.ask()` and `connect()`.
-        """
-        if response is None and isinstance(question, str):
-            response = ResponseCreateParams(output_modalities=["text"])
-        with self.connect() as connection:
-            return connection.ask(
-                question,
-                images=images,
-                response=response,
-                on_text=on_text,
-                timeout=timeout,
-            )
-
-    def transcribe(
-        self,
-        source: Any,
-        *,
-        model: str = "gpt-4o-transcribe",
-        language: str | None = None,
-        prompt: str | None = None,
-        source_rate: int | None = None,
-        on_text: Callable[[str], object] | None = None,
-        timeout: float | None = 60.0,
-    ) -> str:
-        """
-        Open a transcription session, and return what is said in a recording.
-
-        Args:
-            source: A path, bytes or an open file of a WAV file or of raw PCM, a numpy
-                array, an `Audio`, or an iterable of PCM pieces.
-            model: The model that transcribes; on Azure the name of its deployment.
-            language: The language spoken, such as ``en``.
-            prompt: Words that guide the model.
-            source_rate: The sampling rate in Hz of raw PCM and arrays.
-            on_text: Is called with each piece of the transcript as it arrives, in the
-                caller's thread.
-            timeout: Seconds to wait for the transcript, after the audio was sent.
-
-        Raises:
-            ValueError: It is no audio.
-            RealtimeError: The audio was not transcribed; besides, see `connect()`.
-            TimeoutError: The transcript was not complete in time.
-        """
-        settings = transcription_settings(model, language, prompt)
-        with self.connect_transcription(settings) as connection:
-            return transcript(connection, source, source_rate, on_text, timeout)
-
-    def speak(
-        self,
-        text: str,
-        *,
-        voice: str | None = None,
-        on_audio: Callable[[bytes], object] | None = None,
-        timeout: float | None = 60.0,
-    ) -> Audio:
-        """
-        Open a connection, let the model read out *text*, and return what it said.
-
-        A model speaks: that it keeps to the text is asked of it, and not certain.
-
-        Args:
-            text: What to say.
-            voice: The voice, instead of the service's default.
-            on_audio: Is called with each piece of 16-bit mono PCM at 24 kHz as it
-                arrives, in the caller's thread.
-            timeout: Seconds to wait for the end of the speech.
-
-        Raises:
-            ResponseError: The model did not speak to the end; besides, see `connect()`.
-            TimeoutError: It did not in time.
-        """
-        with self.connect(session=reading_settings(voice), functions=()) as connection:
-            return speech(connection, text, on_audio, timeout)
 
     # Private
 

@@ -5,23 +5,19 @@ from __future__ import annotations
 import os
 import weakref
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
 import attrs
 
 from ._acknowledgements import new_event_id
+from ._answer_stream import AnswerStream
 from ._asking import Question, user_message
-from ._conversation_commands import ConversationCommands
 from ._deadline import Deadline
 from ._send_queue import Lane
 from ._session_commands import AudioCommands, AudioInput
+from ._speech_commands import SpeechCommands
 from .protocol.codec import encode
-from .protocol.responses import RateLimit, Response, ResponseCreateParams
-from .protocol.server_events import (
-    InputAudioBufferSpeechStarted,
-    ResponseCreated,
-    SessionUpdated,
-)
+from .protocol.responses import RateLimit, ResponseCreateParams
 from .protocol.sessions import (
     RealtimeSession,
     TranscriptionSession,
@@ -34,7 +30,6 @@ from .usage import UsageTotals
 
 if TYPE_CHECKING:
     from .functions import FunctionRunner
-    from .playback import Interruption, Playback, Player
 
 
 __all__ = ["RealtimeConnection", "TranscriptionConnection", "TranslationConnection"]
@@ -79,7 +74,7 @@ class TranslationConnection(AudioInput):
         self.send(SessionClose(event_id=new_event_id()))
 
 
-class RealtimeConnection(ConversationCommands):
+class RealtimeConnection(SpeechCommands):
     """
     A live realtime session: one conversation, its input and its responses.
 
@@ -92,20 +87,39 @@ class RealtimeConnection(ConversationCommands):
 
     def _register_handlers(self) -> None:
         self._functions: FunctionRunner | None = None
-        self._playback: Playback | None = None
         super()._register_handlers()
 
     # Turns
 
+    @overload
+    def ask(
+        self,
+        question: Question,
+        *,
+        images: Sequence[str | os.PathLike[str]] = ...,
+        response: ResponseCreateParams | Mapping[str, Any] | None = ...,
+        stream: Literal[False] = ...,
+        timeout: float | None = ...,
+    ) -> ResponseResult: ...
+    @overload
+    def ask(
+        self,
+        question: Question,
+        *,
+        images: Sequence[str | os.PathLike[str]] = ...,
+        response: ResponseCreateParams | Mapping[str, Any] | None = ...,
+        stream: Literal[True],
+        timeout: float | None = ...,
+    ) -> AnswerStream: ...
     def ask(
         self,
         question: Question,
         *,
         images: Sequence[str | os.PathLike[str]] = (),
         response: ResponseCreateParams | Mapping[str, Any] | None = None,
-        on_text: Callable[[str], object] | None = None,
+        stream: bool = False,
         timeout: float | None = 60.0,
-    ) -> ResponseResult:
+    ) -> ResponseResult | AnswerStream:
         """
         Add a question to the conversation and return the whole answer.
 
@@ -117,9 +131,9 @@ class RealtimeConnection(ConversationCommands):
                 of a WAV file.
             images: Paths or URLs of images that it is about.
             response: What differs from the session, for this response alone.
-            on_text: Is called with each piece of the answer's text, or transcript, as
-                it arrives, in the caller's thread.
-            timeout: Seconds to wait for the end of the answer.
+            stream: Whether to return at once, with the answer as it arrives.
+            timeout: Seconds to wait for the end of the answer; with *stream*, for its
+                beginning and then for each piece of it.
 
         Raises:
             ResponseError: The response failed.
@@ -129,18 +143,11 @@ class RealtimeConnection(ConversationCommands):
         """
         deadline = Deadline(timeout, "the answer")
         self.create_item(user_message(question, images), timeout=deadline.remaining())
-        stream = self.create_response(
+        first = self.create_response(
             response, when_busy="wait", timeout=deadline.remaining()
         )
-        while True:
-            if on_text is not None:
-                for piece in stream.text(timeout=deadline.remaining()):
-                    on_text(piece)
-            result = stream.result(timeout=deadline.remaining())
-            follow_up = self._follow_up(result, deadline)
-            if follow_up is None:
-                return result
-            stream = follow_up
+        answer = AnswerStream(first, self._follow_up, timeout=timeout)
+        return answer if stream else answer.result_by(deadline)
 
     @property
     def usage(self) -> UsageTotals:
@@ -249,75 +256,6 @@ class RealtimeConnection(ConversationCommands):
         if function is None:
             return lambda found: self._add_function(found, options)
         return self._add_function(function, options)
-
-    # Playback
-
-    @property
-    def playback(self) -> Playback:
-        """
-        What keeps account of the speech that arrives and is played.
-
-        It begins with the first use, so use it before the first response begins.
-        """
-        return self._playback or self._start_playback(None)
-
-    def use_player(self, player: Player, *, interruptible: bool = True) -> Playback:
-        """
-        Let a player, such as a `Speaker`, tell what was heard; return the playback.
-
-        What is to be played comes from its `Playback.audio()`.
-
-        Args:
-            player: The player, which plays nothing else.
-            interruptible: Whether the player falls silent, and the answer is cut to
-                what was heard, when the server hears the user speak.
-
-        Raises:
-            RuntimeError: The playback has begun already.
-        """
-        if self._playback is not None:
-            raise RuntimeError("name the player before `playback` is used otherwise")
-        playback = self._start_playback(player)
-        if interruptible:
-            self.on(InputAudioBufferSpeechStarted, playback.speech_started)
-        return playback
-
-    def interrupt(self, played_ms: float | None = None) -> Interruption:
-        """
-        Stop the model's speech, and tell the server how much of it was heard.
-
-        See `Playback.interrupt()`. Without `playback` or `use_player()` before the
-        response, it is only cancelled.
-
-        Args:
-            played_ms: Milliseconds of the current item that were heard, if that is
-                known better than by the playback.
-
-        Raises:
-            ConnectionClosed: The connection has ended.
-        """
-        self._ensure_usable()
-        return self.playback.interrupt(played_ms)
-
-    def _start_playback(self, player: Player | None) -> Playback:
-        from .playback import Playback
-
-        # No reference back: a forgotten connection must be found to be one.
-        playback = Playback(weakref.proxy(self), player=player, monitor=self._monitor)
-        with self._monitor.lock:
-            if self._playback is not None:
-                return self._playback
-            self._playback = playback
-        handlers = playback.handlers()
-        # First: callbacks and streams shall find the account up to date.
-        self._absorber.register(handlers, playback.end, first=True)
-        # What it missed that still counts.
-        handlers[SessionUpdated](SessionUpdated(event_id="", session=self.session))
-        active = self._responses.active
-        if active is not None:
-            now = Response(id=active, conversation_id=self.conversation.id or "")
-            handlers[ResponseCreated](ResponseCreated(event_id="", response=now))
-        return playback
 
     def close(self, code: int = 1000, reason: str = "") -> None:
         """

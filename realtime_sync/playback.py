@@ -8,13 +8,10 @@ it has said things that nobody heard.
 
 ::
 
-    with Speaker() as speaker:
-        playback = Playback(connection, player=speaker)
-        ...
-        for chunk in playback.audio():      # in a thread
-            speaker.write(chunk)
-        ...
-        playback.interrupt()                # in another one, at any time
+    playback = Playback(connection, player=speaker)
+    for chunk in playback.audio():      # in a thread
+        speaker.write(chunk)
+    playback.interrupt()                # in another one, at any time
 
 How far the player is, is known in one of four ways, the best of which counts:
 
@@ -90,6 +87,9 @@ class Playback:
         player: Tells how far it is, and is flushed by `interrupt()`.
         monitor: The lock of the connection's state.
         clock: Returns seconds, as `time.monotonic()` does.
+
+    Attributes:
+        settings: What the session says about the audio that arrives.
     """
 
     def __init__(
@@ -109,7 +109,7 @@ class Playback:
         self._last: Part | None = None  # the one that audio arrives for
         self._response_id: str | None = None  # of the response that is generated
         self._ignored: set[str] = set()  # responses whose audio is not played
-        self._settings = OutputSettings()
+        self.settings = OutputSettings()
         # It dies with the last one who holds it, and its audio with it.
         self._feed: Callable[[], AudioFeed | None] = lambda: None
         self._ended: Callable[[], ConnectionClosed] | None = None
@@ -252,7 +252,7 @@ class Playback:
 
         The response is left to the server if the session says that it interrupts.
         """
-        done = self.interrupt(cancel=not self._settings.server_interrupts)
+        done = self.interrupt(cancel=not self.settings.server_interrupts)
         logger.debug("interrupted by item %s: %s", event.item_id, done)
 
     # Methods for the connection, on the reader thread
@@ -283,7 +283,7 @@ class Playback:
 
     def _absorb_session(self, event: SessionCreated | SessionUpdated) -> None:
         with self._monitor.lock:
-            self._settings.absorb_session(event.session)
+            self.settings.absorb_session(event.session)
             if isinstance(event, SessionCreated):  # perhaps after a reconnect
                 self._response_id = None
                 self._ignored.clear()
@@ -298,7 +298,7 @@ class Playback:
                 self._ignored.add(response.id)
             else:
                 self._response_id = response.id
-                self._settings.absorb_response(response)
+                self.settings.absorb_response(response)
 
     def _absorb_part(self, event: ResponseContentPartAdded) -> None:
         if not isinstance(event.part, (Audio, OutputAudio)):
@@ -328,7 +328,7 @@ class Playback:
                 item_id=event.item_id,
                 content_index=event.content_index,
                 response_id=event.response_id,
-                rate=self._settings.rate,
+                rate=self.settings.rate,
                 arrived=self._clock(),
             )
             self._line.append(part)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -71,12 +72,15 @@ def add(a: int, b: int) -> int:
 
 def test_ask_in_writing(client: RealtimeClient) -> None:
     """A written question has a written answer, piece by piece where wanted."""
-    pieces: list[str] = []
-    result = client.ask("How are you?", on_text=pieces.append, timeout=WAIT)
+    result = client.ask("How are you?", timeout=WAIT)
+    answer = client.ask("How are you?", stream=True, timeout=WAIT)
+    pieces = list(answer)
 
     assert "How are you?" == result.text
-    assert "How are you?" == "".join(pieces)
     assert b"" == result.audio
+    assert "How are you?" == "".join(pieces)
+    assert len(pieces) > 1
+    assert "How are you?" == answer.result().text
 
 
 def test_ask_by_recording(client: RealtimeClient, recording: Path) -> None:
@@ -106,10 +110,11 @@ def test_ask_about_something_else(client: RealtimeClient) -> None:
 
 def test_transcribe_a_path(client: RealtimeClient, recording: Path) -> None:
     """A file is transcribed in one line, and piece by piece where wanted."""
-    pieces: list[str] = []
+    pieces = list(client.transcribe(recording, stream=True, timeout=WAIT))
 
-    assert QUESTION == client.transcribe(recording, on_text=pieces.append, timeout=WAIT)
+    assert QUESTION == client.transcribe(recording, timeout=WAIT)
     assert QUESTION == "".join(pieces)
+    assert len(pieces) > 1
 
 
 def test_transcribe_bytes_and_generators(client: RealtimeClient) -> None:
@@ -128,14 +133,62 @@ def test_transcribe_nothing(client: RealtimeClient) -> None:
 
 def test_speak(client: RealtimeClient) -> None:
     """A text is read out, and what is said arrives piece by piece where wanted."""
-    pieces: list[bytes] = []
-    audio = client.speak(
-        "Good evening.", voice="cedar", on_audio=pieces.append, timeout=WAIT
-    )
+    audio = client.speak("Good evening.", voice="cedar", timeout=WAIT)
+    pieces = list(client.speak("Good evening.", stream=True, timeout=WAIT))
 
     assert "Good evening." == TONES.transcribe(audio.pcm)
     assert 24_000 == audio.sample_rate
     assert audio.pcm == b"".join(pieces)
+    assert len(pieces) > 1
+
+
+def test_streams_close_what_they_opened(
+    client: RealtimeClient, recording: Path
+) -> None:
+    """A loop over a streamed turn may break: nothing is left open."""
+    for _ in client.ask("One two three.", stream=True, timeout=WAIT):
+        break
+    for _ in client.transcribe(recording, stream=True, timeout=WAIT):
+        break
+    for _ in client.speak("One two three.", stream=True, timeout=WAIT):
+        break
+    with client.ask("One two three.", stream=True, timeout=WAIT) as answer:
+        connection = answer.responses[0]
+
+    assert connection.wait(WAIT)
+
+
+def test_answer_streams_to_many(client: RealtimeClient) -> None:
+    """Words and audio of an answer go to different threads, functions and all."""
+    with (
+        client.connect(functions=[add]) as connection,
+        connection.ask("Add, please.", stream=True, timeout=WAIT) as answer,
+        ThreadPoolExecutor() as pool,
+    ):
+        words = [pool.submit(lambda: "".join(answer)) for _ in range(4)]
+        audio = [pool.submit(lambda: b"".join(answer.audio())) for _ in range(4)]
+        said = pool.submit(lambda: "".join(answer.transcript()))
+        result = answer.result()
+
+        assert ["It is 9."] * 4 == [each.result() for each in words]
+        assert [result.audio] * 4 == [each.result() for each in audio]
+        assert "It is 9." == said.result()
+        assert 2 == len(answer.responses)
+
+
+def test_leaving_a_streamed_answer_cancels_it() -> None:
+    """Leaving the block early cancels the answer; the connection goes on."""
+    slow = EmulatorSettings.instant(speed=0.5)
+    with (
+        RealtimeEmulator(replies=answer, speech=TONES, settings=slow) as emulator,
+        RealtimeClient(emulator.endpoint, "key", model="m").connect() as connection,
+    ):
+        with connection.ask("One two three four.", stream=True, timeout=WAIT) as found:
+            next(found.audio())
+        result = found.result()
+
+        assert "cancelled" == result.status
+        assert not connection.closed
 
 
 # Functions

@@ -11,12 +11,13 @@ from .devices import Microphone, Speaker
 from .g711 import alaw_decode, alaw_encode, ulaw_decode, ulaw_encode
 from .loading import frames, load_audio
 from .pacing import paced
-from .pcm import SampleAligner, duration_ms, peak_dbfs, rms_dbfs, to_mono
+from .pcm import SAMPLE_RATE, SampleAligner, duration_ms, peak_dbfs, rms_dbfs, to_mono
 from .resampling import Resampler, resample
 from .wav import Audio, WavWriter, decode_wav, looks_like_wav, write_wav
 
 
 __all__ = [
+    "SAMPLE_RATE",
     "Audio",
     "Microphone",
     "Resampler",
