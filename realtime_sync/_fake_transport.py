@@ -65,6 +65,7 @@ class FakeTransport(Transport):
         self._dialect = dialect
         self._changed = threading.Condition()
         self._incoming: deque[Frame] = deque()
+        self._unsent: list[Frame] = []
         self._failure: Exception | None = None
         self._closes = 0  # close frames of both sides
         self._stalled = False
@@ -166,16 +167,26 @@ class FakeTransport(Transport):
     def send(self, frames: Sequence[Frame], timeout: float | None = None) -> None:
         """Keep *frames* for the test; see `Transport.send()`."""
         with self._changed:
+            self._unsent += frames
             if not self._changed.wait_for(self._is_sendable, timeout):
                 raise TimeoutError(f"the fake took nothing for {timeout:g} s")
             if self.aborted:
                 raise _broken("aborted", "client")
             if not isinstance(self._failure, (RemoteProtocolError, type(None))):
                 raise self._failure
-            self.frames += frames
+            sent, self._unsent = self._unsent, []
+            self.frames += sent
             self._changed.notify_all()
-        for opcode, payload in frames:
+        for opcode, payload in sent:
             self._answer(opcode, payload)
+
+    def try_send(self, frames: Sequence[Frame]) -> bool:
+        """Keep *frames* for the test; see `Transport.try_send()`."""
+        try:
+            self.send(frames, 0.0)
+        except Exception:  # the next `send()` raises it again
+            return False
+        return True
 
     def abort(self) -> None:
         """Wake who waits; see `Transport.abort()`."""

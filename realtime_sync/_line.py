@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import functools
 import math
 import queue
 import select
@@ -25,7 +24,8 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from ._deadline import Deadline
-from ._tls import Stream, TlsStream
+from ._stream import SocketStream, Stream
+from ._tls import TlsStream
 from .errors import ConnectError
 
 
@@ -187,10 +187,8 @@ class Line:
 
     def sendall(self, data: bytes) -> None:
         """Send all of *data*."""
-        rest = memoryview(data)
-        while rest:
-            attempt = functools.partial(self.stream.send, rest)
-            rest = rest[self._until(attempt, write=True) :]
+        self.stream.put((data,))
+        self._until(self.stream.flush, write=True)
 
     def ensure_wanted(self) -> None:
         """
@@ -229,7 +227,8 @@ class Line:
         with self._lock:
             if self._socket is not None:
                 self._socket.close()
-            self._socket = self.sock = self.stream = sock
+            self._socket = self.sock = sock
+            self.stream = SocketStream(sock)
         self.ensure_wanted()
         _set_options(sock)
         code = sock.connect_ex(target)

@@ -15,33 +15,20 @@ import contextlib
 import socket
 import ssl
 import threading
-from typing import Protocol
+from collections.abc import Iterable
+
+from ._stream import Stream
 
 
-__all__ = ["Stream", "TlsStream"]
+__all__ = ["TlsStream"]
 
-_PIECE = 64 * 1024  # bytes to receive, or to encrypt, at once
-
-
-class Stream(Protocol):
-    """What is used of a socket that does not block: a socket is one, and so is TLS."""
-
-    def recv(self, size: int, /) -> bytes:
-        """Return what is there, at most *size* bytes; empty at the end."""
-
-    def recv_into(self, view: memoryview, /) -> int:
-        """Receive into *view*; return how many bytes, 0 at the end."""
-
-    def send(self, data: memoryview, /) -> int:
-        """Send some of *data*; return how much."""
+_PIECE = 64 * 1024  # bytes to receive at once
+_NOTHING = memoryview(b"")
 
 
 class TlsStream:
     """
-    TLS on top of a stream, by the rules of a socket that does not block.
-
-    All methods raise `BlockingIOError` where they would have to wait. Then `send()` has
-    to be called again with the same data.
+    TLS on top of a stream, by the same rules as what is below; see `Stream`.
 
     Args:
         stream: What carries the encrypted bytes.
@@ -64,8 +51,8 @@ class TlsStream:
             self._incoming, self._outgoing, server_hostname=hostname
         )
         self._lock = threading.Lock()
-        self._unsent = b""  # encrypted, and not yet taken by the stream
-        self._encrypted = 0  # how much of the data at hand that is, before encryption
+        # The bytes that are encrypted next, and what follows them; replaced at once.
+        self._unsent: tuple[memoryview, list[bytes]] = (_NOTHING, [])
 
     def handshake(self) -> bool:
         """Go on with the handshake; return whether it is over."""
@@ -75,12 +62,12 @@ class TlsStream:
             return False
         finally:
             with contextlib.suppress(OSError):  # of a certificate, say, is worth more
-                self._flush()
+                self.flush()
         return True
 
     def feed(self) -> None:
         """Receive what the handshake is waiting for."""
-        self._put(self._stream.recv(_PIECE))
+        self._put_in(self._stream.recv(_PIECE))
 
     def recv(self, size: int, /) -> bytes:
         """Return what is there, decrypted; empty at the end."""
@@ -88,35 +75,39 @@ class TlsStream:
         return bytes(buffer[: self.recv_into(memoryview(buffer))])
 
     def recv_into(self, view: memoryview, /) -> int:
-        """Decrypt into *view*, as much as there is; return how much, 0 at the end."""
+        """Decrypt into *view*, as much as there is; see `Stream.recv_into()`."""
         with self._lock:
             count = self._decrypt(view)
         if count is not None:
             return count
         data = self._stream.recv(_PIECE)
         with self._lock:
-            self._put(data)
+            self._put_in(data)
             count = self._decrypt(view)
-            if self._outgoing.pending:  # the answer to an update of the keys
-                with contextlib.suppress(OSError):  # the writer will notice
-                    self._flush()
         if count is None:
             raise BlockingIOError("a part of a record")
         return count
 
-    def send(self, data: memoryview, /) -> int:
-        """Encrypt and send some of *data*; return how much, all of it sent."""
+    def put(self, pieces: Iterable[bytes], /) -> None:
+        """Take *pieces* over; see `Stream.put()`."""
+        self._unsent[1].extend(pieces)
+
+    def flush(self) -> None:
+        """Encrypt and send all that has not left yet; see `Stream.flush()`."""
         with self._lock:
-            self._encrypted = self._encrypted or self._encrypt(data[:_PIECE])
-            self._flush()
-            if self._unsent:
-                raise BlockingIOError("the stream takes no more")
-            sent, self._encrypted = self._encrypted, 0
-            return sent
+            self._settle()
+            data, waiting = self._unsent
+            if waiting:
+                data = memoryview(b"".join((data, *waiting)))
+                self._unsent = (data, [])
+            if data:
+                self._tls.write(data)
+                self._settle()
+            self._stream.flush()
 
     # With the lock held
 
-    def _put(self, data: bytes) -> None:
+    def _put_in(self, data: bytes) -> None:
         if data:
             self._incoming.write(data)
         else:
@@ -124,6 +115,15 @@ class TlsStream:
 
     def _decrypt(self, view: memoryview) -> int | None:
         """Decrypt record after record; None if not even one is there."""
+        self._settle()
+        count = self._read(view)
+        if self._outgoing.pending:  # the answer to an update of the keys
+            self._pass_on()
+            with contextlib.suppress(OSError):  # the writer will notice
+                self._stream.flush()
+        return count
+
+    def _read(self, view: memoryview) -> int | None:
         total = 0
         while total < len(view) and self._anything_left(total):
             try:
@@ -148,18 +148,17 @@ class TlsStream:
         with contextlib.suppress(OSError):  # it may be shut already
             self._sock.shutdown(socket.SHUT_RD)
 
-    def _encrypt(self, data: memoryview) -> int:
-        done = 0
-        while done < len(data):
-            done += self._tls.write(data[done:])
-        return done
+    def _settle(self) -> None:
+        """
+        Pass on what is encrypted, and be done with the bytes at hand.
 
-    def _flush(self) -> None:
-        """Send what is encrypted, as far as that is possible without waiting."""
-        data = memoryview(self._unsent + self._outgoing.read())
-        try:
-            while data:
-                data = data[self._stream.send(data) :]
-        except BlockingIOError:
-            pass  # the next call sends the rest
-        self._unsent = bytes(data)
+        What is there to be passed on is these bytes, and all of them: memory takes
+        everything, and nothing else is ever left there. Whether `write()` returned says
+        less, as it may raise what Ctrl-C makes of it after its work is done.
+        """
+        if self._outgoing.pending:
+            self._unsent = (_NOTHING, self._unsent[1])
+            self._pass_on()
+
+    def _pass_on(self) -> None:
+        self._stream.put(map(self._outgoing.read, (-1,)))

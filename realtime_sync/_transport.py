@@ -45,8 +45,12 @@ class Transport(abc.ABC):
     Carries whole messages and control frames between this program and a server.
 
     One thread calls `connect()`. Then one thread at a time may call `receive()` and
-    another one `send()`, both at once. `abort()` may be called by any thread at any
-    time. A transport is opened once.
+    another one `send()` or `try_send()`, both at once. `abort()` may be called by any
+    thread at any time. A transport is opened once.
+
+    Sending may be interrupted anywhere by an exception from outside, such as
+    `KeyboardInterrupt` on the main thread. Then each frame has been taken over or not,
+    as a whole, and the next call goes on with what has not left yet.
     """
 
     @abc.abstractmethod
@@ -83,16 +87,30 @@ class Transport(abc.ABC):
     @abc.abstractmethod
     def send(self, frames: Sequence[Frame], timeout: float | None = None) -> None:
         """
-        Send *frames*, in few pieces.
+        Send *frames*, in few pieces, behind what was taken over before.
 
         Args:
-            frames: Messages and control frames, in order.
+            frames: Messages and control frames, in order; none, to send the rest of
+                what was taken over.
             timeout: Seconds, or None.
 
         Raises:
             ConnectionClosedError: The connection broke (1006).
             TimeoutError: The server did not take the bytes. As a part of them may have
                 been sent, the transport is of no further use, and says so.
+        """
+
+    @abc.abstractmethod
+    def try_send(self, frames: Sequence[Frame]) -> bool:
+        """
+        Take all of *frames* over, and send what can be sent without waiting.
+
+        Args:
+            frames: Messages and control frames, in order.
+
+        Returns:
+            Whether everything has left. Otherwise the network is slow, or gone: the
+            next `send()` sends the rest, or raises what has happened.
         """
 
     @abc.abstractmethod

@@ -8,7 +8,8 @@ Of websocket-client, which this module alone imports, the upgrade is used. The r
 it does not fit a client whose one thread reads while another writes: it hands out the
 socket only after the connection is made (so that neither a deadline nor another thread
 could end the making), lets two threads into one TLS object, and takes several times
-as long to read a frame. `_line`, `_tls`, `_proxies` and `_frames` do these parts.
+as long to read a frame. `_line`, `_stream`, `_tls`, `_proxies` and `_frames` do these
+parts.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ from ._frames import (
 from ._line import Line, Poller, show_address
 from ._opening_errors import opening_errors
 from ._proxies import choose_proxy
-from ._tls import Stream
+from ._stream import Stream
 from ._transport import ConnectRequest, Transport
 from ._upgrade import UpgradeSocket, bad_header
 from .errors import ConnectError, ConnectionClosedError
@@ -121,12 +122,24 @@ class WebSocketTransport(Transport):
         self._ensure_usable()
         deadline = Deadline(timeout, "sending")
         try:
-            for data in self._writer.encode(frames):
-                self._write(data, deadline)
-        except BaseException:
-            # Half a frame may have left, and nothing can follow that.
+            for piece in self._writer.encode(frames):
+                self._stream.put((piece,))
+                self._flush(deadline)
+            if not frames:
+                self._flush(deadline)
+        except Exception:
+            # Half a frame may have left, and the other half never will.
             self.abort()
             raise
+
+    def try_send(self, frames: Sequence[Frame]) -> bool:
+        """Send *frames* if that takes no waiting; see `Transport.try_send()`."""
+        self._stream.put((b"".join(self._writer.encode(frames)),))
+        try:
+            self._stream.flush()
+        except _FOREIGN:  # the network is slow, or gone; `send()` tells which
+            return False
+        return True
 
     def abort(self) -> None:
         """End the connection at once; see `Transport.abort()`."""
@@ -152,11 +165,10 @@ class WebSocketTransport(Transport):
         self._reader.filled(count)
         return True
 
-    def _write(self, data: bytes, deadline: Deadline) -> None:
-        rest = memoryview(data)
-        while rest:
+    def _flush(self, deadline: Deadline) -> None:
+        while True:
             try:
-                rest = rest[self._stream.send(rest) :]
+                return self._stream.flush()
             except BlockingIOError:
                 self._writable.wait(deadline.remaining())
             except _FOREIGN as exc:

@@ -298,6 +298,56 @@ def test_send_waits_for_a_slow_reader(
     assert [(BINARY, payload)] == got
 
 
+def test_try_send(connect: Connect) -> None:
+    """What the network takes at once has left when `try_send()` returns."""
+    sent = [(TEXT, b"first"), (PING, b"second")]
+    got: list[Frame] = []
+
+    def script(peer: Peer) -> None:
+        got.extend(peer.read_frame() for _ in sent)
+        peer.send(frame(TEXT, b"done"))
+        peer.wait_over()
+
+    with connect(script) as transport:
+        all_left = transport.try_send(sent)
+        transport.receive(PATIENCE)
+
+    assert all_left
+    assert sent == got
+
+
+def test_try_send_on_a_slow_network(connect: Connect) -> None:
+    """What the network does not take at once leaves with the next send, in order."""
+    sent = [(BINARY, random.Random(4).randbytes(8_000_000)), (TEXT, b"2"), (TEXT, b"3")]
+    go_on = threading.Event()
+    got: list[Frame] = []
+
+    def script(peer: Peer) -> None:
+        assert go_on.wait(PATIENCE)
+        got.extend(peer.read_frame() for _ in sent)
+        peer.send(frame(TEXT, b"done"))
+        peer.wait_over()
+
+    with connect(script) as transport:
+        left = [transport.try_send([each]) for each in sent]
+        go_on.set()
+        transport.send((), PATIENCE)
+        transport.receive(PATIENCE)
+
+    assert [False] * 3 == left
+    assert sent == got
+
+
+def test_try_send_to_nobody(connect: Connect) -> None:
+    """That the connection is gone is for the next send to tell."""
+    with connect(Peer.wait_over) as transport:
+        transport.abort()
+
+        assert not transport.try_send([(TEXT, b"x")])
+        with pytest.raises(ConnectionClosedError):
+            transport.send(())
+
+
 @pytest.mark.parametrize("extra", [0, 1])
 def test_message_size_limit(connect: Connect, extra: int) -> None:
     """16 MiB is received; with one byte more the announcement alone is refused."""

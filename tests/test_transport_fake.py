@@ -185,3 +185,15 @@ def test_abort_wakes() -> None:
 
     assert all(isinstance(error, ConnectionClosedError) for error in errors)
     assert (True, True) == (transport.aborted, transport.released)
+
+
+def test_try_send_keeps_what_is_not_taken() -> None:
+    """A fake that takes nothing keeps what was to be sent, for the next send."""
+    transport = FakeTransport()
+    transport.stall()
+
+    assert not transport.try_send([CLEAR])
+    assert [] == transport.frames
+    transport.resume()
+    assert transport.try_send([COMMIT])
+    assert [CLEAR, COMMIT] == transport.frames
