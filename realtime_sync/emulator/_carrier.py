@@ -90,6 +90,7 @@ class Carrier:
         run_outside: Callable[[Callable[[], None]], None],
     ) -> None:
         self.index = record.index
+        self.call_id = record.query.get("call_id")
         self.thread = threading.current_thread()  # it is made on the connection's
         self._connection = connection
         self._machine = machine
@@ -133,10 +134,10 @@ class Carrier:
         self._record.note_server_events([error])
         self._record.note_closed(4000, f"invalid_request_error.{code}")
 
-    def stop(self) -> None:
-        """End the session because the emulator ends. Does not wait for it."""
+    def stop(self, code: int = 1001, reason: str = "") -> None:
+        """End the session, by default because the emulator ends. Does not wait."""
         with self._changed:
-            self._ending = self._ending or Ending(1001, "")
+            self._ending = self._ending or Ending(code, reason)
             self._thawed.set()
             self._changed.notify_all()
 

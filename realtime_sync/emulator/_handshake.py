@@ -9,18 +9,32 @@ from __future__ import annotations
 import http
 import json
 import uuid
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from attrs import frozen
 from websockets.datastructures import Headers
 from websockets.http11 import Request, Response
+from websockets.sync.server import ServerConnection
+from websockets.typing import Subprotocol
 
 from ..protocol.codec import Dialect
 
 
-__all__ = ["Admission", "Refusal", "admit", "request_ids"]
+__all__ = [
+    "SUBPROTOCOL",
+    "Admission",
+    "Refusal",
+    "add_ids",
+    "admit",
+    "check_key",
+    "not_found",
+    "openai_refusal",
+    "request_ids",
+    "select_subprotocol",
+    "shown_keys",
+]
 
 _SECRETS = frozenset(
     {
@@ -31,6 +45,9 @@ _SECRETS = frozenset(
         "sec-websocket-protocol",  # browsers put their key there
     }
 )
+# Browsers cannot set headers, so they offer this, and their key as another one.
+SUBPROTOCOL = Subprotocol("realtime")
+
 _RETIRED = frozenset({"2024-10-01-preview"})
 
 
@@ -107,11 +124,33 @@ def request_ids(request: Request) -> dict[str, str]:
     return {**ids, "x-ms-client-request-id": client_id} if client_id else ids
 
 
+def select_subprotocol(
+    connection: ServerConnection, offered: Sequence[Subprotocol]
+) -> Subprotocol | None:
+    """Return the subprotocol that browsers need to hear, if it was offered."""
+    return SUBPROTOCOL if SUBPROTOCOL in offered else None
+
+
+def add_ids(
+    connection: ServerConnection, request: Request, response: Response
+) -> Response | None:
+    """Add to the answer of an upgrade by what support finds it again."""
+    if response.status_code == 101:
+        response.headers.update(request_ids(request))
+    return None
+
+
 def _azure(status: int, code: str, message: str) -> Refusal:
     return Refusal(status, {"error": {"code": code, "message": message}})
 
 
-def _openai(status: int, code: str, message: str) -> Refusal:
+def not_found() -> Refusal:
+    """Return the refusal of a path that there is not."""
+    return _azure(404, "404", "Resource not found")
+
+
+def openai_refusal(status: int, code: str, message: str) -> Refusal:
+    """Return a refusal in the words of OpenAI."""
     error = {
         "message": message,
         "type": "invalid_request_error",
@@ -146,8 +185,8 @@ def admit(
     path = url.path.rstrip("/")
     route = _ROUTES.get(path)
     if route is None:
-        raise _azure(404, "404", "Resource not found")
-    _check_key(request, query, api_keys, is_azure=path.startswith("/openai/"))
+        raise not_found()
+    check_key(request, api_keys)
     admission = route(path, query, _public(request))
     if deployments is not None and admission.model not in ("", *deployments):
         if path.startswith("/openai/"):
@@ -158,7 +197,7 @@ def admit(
                 "the deployment within the last 5 minutes, please wait a moment and "
                 "try again.",
             )
-        raise _openai(
+        raise openai_refusal(
             404, "model_not_found", f"The model '{admission.model}' does not exist."
         )
     return admission
@@ -172,22 +211,24 @@ def _public(request: Request) -> dict[str, str]:
     }
 
 
-def _check_key(
-    request: Request,
-    query: Mapping[str, str],
-    api_keys: Collection[str] | None,
-    *,
-    is_azure: bool,
-) -> None:
-    if api_keys is None:
+def _missing_model() -> Refusal:
+    return openai_refusal(400, "missing_model", "You must provide a model parameter.")
+
+
+def check_key(request: Request, api_keys: Collection[str] | None) -> None:
+    """
+    Let a request with a good key pass.
+
+    Args:
+        request: The HTTP request.
+        api_keys: The keys and tokens that are good; None takes any, and none.
+
+    Raises:
+        Refusal: It shows none of them.
+    """
+    if api_keys is None or not shown_keys(request).isdisjoint(api_keys):
         return
-    bearer = request.headers.get("Authorization", "").removeprefix("Bearer ")
-    keys = {bearer, *_browser_keys(request)}
-    if is_azure:
-        keys |= {request.headers.get("api-key", ""), query.get("api-key", "")}
-    if not keys.isdisjoint(api_keys):
-        return
-    if is_azure:
+    if _is_azure(request):
         raise _azure(
             401,
             "401",
@@ -195,7 +236,21 @@ def _check_key(
             "sure to provide a valid key for an active subscription and use a correct "
             "regional API endpoint for your resource.",
         )
-    raise _openai(401, "invalid_api_key", "Incorrect API key provided.")
+    raise openai_refusal(401, "invalid_api_key", "Incorrect API key provided.")
+
+
+def shown_keys(request: Request) -> set[str]:
+    """Return what stands where *request* may have its key."""
+    bearer = request.headers.get("Authorization", "").removeprefix("Bearer ")
+    keys = {bearer, *_browser_keys(request)}
+    if _is_azure(request):
+        query = dict(parse_qsl(urlsplit(request.path).query))
+        keys |= {request.headers.get("api-key", ""), query.get("api-key", "")}
+    return keys - {""}
+
+
+def _is_azure(request: Request) -> bool:
+    return request.path.startswith("/openai/")
 
 
 def _browser_keys(request: Request) -> list[str]:
@@ -266,7 +321,7 @@ def _openai_ga(
     path: str, query: Mapping[str, str], headers: Mapping[str, str]
 ) -> Admission:
     if not (query.get("model") or query.get("intent") or query.get("call_id")):
-        raise _openai(400, "missing_model", "You must provide a model parameter.")
+        raise _missing_model()
     return _general(path, query, headers, query.get("model"))
 
 
@@ -275,7 +330,7 @@ def _preview(
 ) -> Admission:
     version = query.get("api-version", "")
     if not version:
-        raise _azure(404, "404", "Resource not found")
+        raise not_found()
     if not version.endswith("-preview") or version in _RETIRED:
         raise _azure(400, "BadRequest", "API version not supported")
     deployment, intent = query.get("deployment"), query.get("intent")
@@ -301,7 +356,7 @@ def _translations(
     path: str, query: Mapping[str, str], headers: Mapping[str, str]
 ) -> Admission:
     if not query.get("model"):
-        raise _openai(400, "missing_model", "You must provide a model parameter.")
+        raise _missing_model()
     return Admission(
         kind="translation",
         model=query["model"],

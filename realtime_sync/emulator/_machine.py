@@ -11,6 +11,7 @@ from ..protocol import (
     ClientEvent,
     Maybe,
     ServerEvent,
+    SessionUpdate,
     UnknownClientEvent,
 )
 from ..protocol.codec import Dialect
@@ -89,6 +90,19 @@ class Machine:
 
     def _begin(self) -> None:
         raise NotImplementedError
+
+    def configure(self, session: Any) -> None:
+        """
+        Set the session up before it starts, as a client secret or a call may have it.
+
+        Args:
+            session: What differs from the defaults.
+
+        Raises:
+            RequestError: The service would refuse that.
+        """
+        self._handlers[SessionUpdate](self, SessionUpdate(session=session))
+        self._core.take_events()  # nobody is there yet
 
     def expire(self, seconds: float) -> None:
         """End the session by its age limit, so many seconds from now."""

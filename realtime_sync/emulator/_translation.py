@@ -120,7 +120,7 @@ class TranslationMachine(Machine):
 
     def _update(self, event: SessionUpdate) -> None:
         audio = self._checked(event.session)
-        if audio is not None:
+        if audio:
             old: Any = self.config.audio
             changes = {}
             if audio.input:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import itertools
 import logging
 import socket
 import ssl
 import threading
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
@@ -16,27 +17,32 @@ from typing import Any
 
 from websockets.http11 import Request, Response
 from websockets.sync.server import Server, ServerConnection, serve
-from websockets.typing import Subprotocol
 
 from ._carrier import Carrier, EmulatorConnection
 from ._certificate import Certificate
 from ._clock import Clock
+from ._factory import MachineFactory
 from ._handlers import Handlers
-from ._handshake import Admission, Refusal, admit, request_ids
+from ._handshake import (
+    SUBPROTOCOL,
+    Refusal,
+    add_ids,
+    admit,
+    select_subprotocol,
+    shown_keys,
+)
+from ._http import HttpConnection
 from ._record import SessionRecord
 from ._sabotage import Faults, refusal_of
-from ._translation import TranslationMachine, Translator
+from ._translation import Translator
+from .control import ControlApi
 from .faults import Fault
 from .replies import Replier, Reply, make_replier
-from .session import Session
 from .settings import EmulatorSettings
 from .speech import Speech, default_speech
 
 
 __all__ = ["RealtimeEmulator"]
-
-# Browsers cannot set headers, so they offer this, and their key as another one.
-_SUBPROTOCOL = Subprotocol("realtime")
 
 # What clients do wrong before there is a session, and what faults do to it, is nobody's
 # error here: it is told to those who ask for it.
@@ -68,6 +74,10 @@ class RealtimeEmulator:
         faults: What shall go wrong, see `Fault`.
         settings: How the service behaves.
         clock: What time it is. With a `ManualClock` a test decides.
+
+    Attributes:
+        sessions: What was received and sent, a record for each connection.
+        control: The calls and the client secrets, see `ControlApi`.
     """
 
     def __init__(
@@ -90,11 +100,8 @@ class RealtimeEmulator:
         self.sessions: list[SessionRecord] = []
         self._port = port
         self._host = host
-        self._replier = make_replier(replies)
         self._speech = speech
-        self._translate = translate
         self._tls = tls
-        self._api_keys = api_keys
         self._deployments = deployments
         self._faults = Faults()
         self._faults.add(*faults)
@@ -107,6 +114,19 @@ class RealtimeEmulator:
         self._thread: threading.Thread | None = None
         self._pool: ThreadPoolExecutor | None = None
         self._is_closed = threading.Event()
+        self._machines = MachineFactory(
+            settings=self.settings,
+            clock=self.clock,
+            speech=self._get_speech,
+            replies=make_replier(replies),
+            translate=translate,
+        )
+        self.control = ControlApi(
+            clock=self.clock,
+            api_keys=api_keys,
+            configure=self._machines.configuration,
+            hang_up=self._hang_up,
+        )
 
     def __enter__(self) -> RealtimeEmulator:
         self.start()
@@ -161,11 +181,13 @@ class RealtimeEmulator:
             self._host,
             self._port,
             ssl=certificate.server_context() if certificate else None,
-            subprotocols=[_SUBPROTOCOL],
-            select_subprotocol=_select_subprotocol,
+            subprotocols=[SUBPROTOCOL],
+            select_subprotocol=select_subprotocol,
             process_request=self._process_request,
-            process_response=_add_ids,
-            create_connection=EmulatorConnection,
+            process_response=add_ids,
+            create_connection=functools.partial(  # type: ignore[arg-type]
+                HttpConnection, answer=self.control.answer
+            ),
             compression=None,
             max_size=self.settings.max_message_bytes,
             open_timeout=self.settings.open_timeout,
@@ -294,16 +316,24 @@ class RealtimeEmulator:
             return refusal_of(fault).response(request)
         try:
             admission = admit(
-                request, api_keys=self._api_keys, deployments=self._deployments
+                request,
+                api_keys=self.control.good_keys(),
+                deployments=self._deployments,
             )
+            setup = self.control.session_for(admission, shown_keys(request))
         except Refusal as refusal:
             return refusal.response(request)
-        connection.admission = (index, admission)  # type: ignore[attr-defined]
+        connection.admission = (index, admission, setup)  # type: ignore[attr-defined]
         return None
+
+    def _hang_up(self, call_id: str) -> None:
+        for carrier in self._running():
+            if carrier.call_id == call_id:
+                carrier.stop(1000, "The call has ended.")
 
     def _serve_connection(self, connection: ServerConnection) -> None:
         assert isinstance(connection, EmulatorConnection)
-        index, admission = connection.admission  # type: ignore[attr-defined]
+        index, admission, setup = connection.admission  # type: ignore[attr-defined]
         record = SessionRecord(
             index,
             path=admission.path,
@@ -311,7 +341,13 @@ class RealtimeEmulator:
             headers=admission.headers,
             dialect=admission.dialect,
         )
-        machine = self._new_machine(admission, record)
+        machine = self._machines.make(
+            admission.kind,
+            model=admission.model,
+            dialect=admission.dialect,
+            setup=setup,
+            observe=record.note_client_event if self.settings.record else None,
+        )
         record.attach(machine)
         carrier = Carrier(
             connection,
@@ -346,29 +382,6 @@ class RealtimeEmulator:
             with self._changed:
                 self._carriers.discard(carrier)
 
-    def _new_machine(
-        self, admission: Admission, record: SessionRecord
-    ) -> Session | TranslationMachine:
-        if admission.kind == "translation":
-            return TranslationMachine(
-                settings=self.settings,
-                clock=self.clock,
-                speech=self._get_speech,
-                translate=self._translate,
-                model=admission.model,
-                observe=record.note_client_event if self.settings.record else None,
-            )
-        return Session(
-            settings=self.settings,
-            clock=self.clock,
-            speech=self._get_speech,
-            replies=self._replier,
-            model=admission.model,
-            dialect=admission.dialect,
-            transcription=admission.kind == "transcription",
-            observe=record.note_client_event if self.settings.record else None,
-        )
-
     def _get_speech(self) -> Speech:
         if isinstance(self._speech, str):
             self._speech = default_speech(self._speech)
@@ -379,17 +392,3 @@ class RealtimeEmulator:
         # Too late: nobody waits for the result any more.
         with contextlib.suppress(RuntimeError):
             self._pool.submit(task)
-
-
-def _select_subprotocol(
-    connection: ServerConnection, offered: Sequence[Subprotocol]
-) -> Subprotocol | None:
-    return _SUBPROTOCOL if _SUBPROTOCOL in offered else None
-
-
-def _add_ids(
-    connection: ServerConnection, request: Request, response: Response
-) -> Response | None:
-    if response.status_code == 101:
-        response.headers.update(request_ids(request))
-    return None

@@ -1,0 +1,92 @@
+"""The sessions of one emulator, made as its settings and their clients say."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from attrs import frozen
+
+from ..protocol import ClientEvent
+from ..protocol.codec import Dialect
+from ._clock import Clock
+from ._translation import TranslationMachine, Translator
+from .replies import Replier
+from .session import Session
+from .settings import EmulatorSettings
+from .speech import Speech
+
+
+__all__ = ["MachineFactory"]
+
+
+@frozen(kw_only=True)
+class MachineFactory:
+    """
+    Makes sessions of every kind. Thread-safe.
+
+    Attributes:
+        settings: How the service behaves.
+        clock: What time it is.
+        speech: Returns what hears and speaks.
+        replies: What the model answers.
+        translate: Translates in translation sessions.
+    """
+
+    settings: EmulatorSettings
+    clock: Clock
+    speech: Callable[[], Speech]
+    replies: Replier
+    translate: Translator | None
+
+    def make(
+        self,
+        kind: str,
+        *,
+        model: str = "gpt-realtime",
+        dialect: Dialect = "ga",
+        setup: Any = None,
+        observe: Callable[[ClientEvent], None] | None = None,
+    ) -> Session | TranslationMachine:
+        """
+        Return a session that has not started.
+
+        Args:
+            kind: ``"realtime"``, ``"transcription"`` or ``"translation"``.
+            model: The model that the client named.
+            dialect: What the client speaks.
+            setup: What differs from the defaults, and the model with it.
+            observe: Called with every client event.
+
+        Raises:
+            RequestError: The service would refuse *setup*.
+        """
+        model = getattr(setup, "model", None) or model
+        machine: Session | TranslationMachine
+        if kind == "translation":
+            machine = TranslationMachine(
+                settings=self.settings,
+                clock=self.clock,
+                speech=self.speech,
+                translate=self.translate,
+                model=model,
+                observe=observe,
+            )
+        else:
+            machine = Session(
+                settings=self.settings,
+                clock=self.clock,
+                speech=self.speech,
+                replies=self.replies,
+                model=model,
+                dialect=dialect,
+                transcription=kind == "transcription",
+                observe=observe,
+            )
+        if setup is not None:
+            machine.configure(setup)
+        return machine
+
+    def configuration(self, kind: str, setup: Any) -> Any:
+        """Return the whole configuration of a session; raises as `make()` does."""
+        return self.make(kind, setup=setup).config
