@@ -7,7 +7,11 @@ send queue. `RealtimeClient` holds the settings, `RealtimeConnection` is what it
 `connect()` returns, and everything below is documented where it is defined.
 """
 
+import typing as _typing
+from importlib import import_module as _import_module
+
 from . import protocol as _protocol
+from ._answer_stream import AnswerStream
 from ._server_responses import ServerResponses
 from ._version import VERSION as __version__  # noqa: N811  # by convention
 from .client import RealtimeClient
@@ -46,7 +50,18 @@ from .response_stream import ResponseResult, ResponseStream
 from .usage import Prices, UsageTotals
 
 
+if _typing.TYPE_CHECKING:
+    from .functions import (
+        FunctionContext,
+        FunctionResult,
+        FunctionRunner,
+        NoResponse,
+        function_tool,
+    )
+    from .playback import Interruption, Playback
+
 __all__ = [
+    "AnswerStream",
     "AuthenticationError",
     "ConnectError",
     "ConnectionClosed",
@@ -55,9 +70,15 @@ __all__ = [
     "Conversation",
     "ConversationItem",
     "DecodeError",
+    "FunctionContext",
+    "FunctionResult",
+    "FunctionRunner",
     "HandshakeError",
+    "Interruption",
     "LocalProtocolError",
     "Loss",
+    "NoResponse",
+    "Playback",
     "Prices",
     "ProtocolError",
     "RealtimeClient",
@@ -76,6 +97,7 @@ __all__ = [
     "TranslationConnection",
     "UsageTotals",
     "__version__",
+    "function_tool",
     "restoration",
     "restore_events",
 ]
@@ -83,9 +105,38 @@ __all__ = [
 __all__ += _protocol.__all__
 __all__.sort()
 
-# What is public lives here: reprs, tracebacks and pickles name realtime_sync.
+# What not every program needs is imported when it is asked for.
+_LATER = {
+    "FunctionContext": "functions",
+    "FunctionResult": "functions",
+    "FunctionRunner": "functions",
+    "Interruption": "playback",
+    "NoResponse": "functions",
+    "Playback": "playback",
+    "function_tool": "functions",
+}
+
+
+def _publish(name: str, value: object) -> None:
+    """Let a name live here: reprs, tracebacks and pickles say realtime_sync."""
+    globals()[name] = value
+    if isinstance(value, type):
+        value.__module__ = __name__
+
+
 for _name in __all__:
-    _value = globals()[_name]
-    if isinstance(_value, type):
-        _value.__module__ = __name__
-del _name, _value
+    if _name not in _LATER:
+        _publish(_name, globals()[_name])
+del _name
+
+
+def __getattr__(name: str) -> object:
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value: object = getattr(_import_module(f".{_LATER[name]}", __name__), name)
+    _publish(name, value)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

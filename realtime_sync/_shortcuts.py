@@ -94,7 +94,8 @@ class Shortcuts:
         }
         if not stream:
             with self.connect() as connection:
-                return connection.ask(question, **asked)
+                result: ResponseResult = connection.ask(question, **asked)
+                return result
         connection = self.connect()
         try:
             answer = connection.ask(question, stream=True, **asked)
