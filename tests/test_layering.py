@@ -34,6 +34,7 @@ IMPORTERS = {
 THREADS = {
     "_channel.py",  # the reader and the writer of a connection
     "_line.py",  # a look-up of a name, which has no timeout of its own
+    "_recording_intake.py",  # writes what was captured, so that sessions need not wait
     "_worker_pool.py",  # the user's functions that a model calls, and a player's feed
     "audio/devices.py",  # feeds a device
     "audio/pacing.py",  # plays as time goes by
