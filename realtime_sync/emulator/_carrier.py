@@ -15,8 +15,10 @@ import struct
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
+from attrs import frozen
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.server import ServerConnection
 
@@ -25,6 +27,7 @@ from ..protocol.codec import Dialect, encode
 from ._clock import Clock
 from ._core import Ending, Work
 from ._errors import RequestError
+from ._handshake import Admission
 from ._machine import Machine
 from ._record import SessionRecord
 from ._sabotage import Act, Faults, Send, sabotaged
@@ -32,7 +35,7 @@ from .faults import Fault
 from .settings import EmulatorSettings
 
 
-__all__ = ["Carrier", "EmulatorConnection"]
+__all__ = ["Admitted", "Carrier", "EmulatorConnection"]
 
 logger = logging.getLogger("realtime_sync.emulator")
 
@@ -43,9 +46,19 @@ class _Hurry(Exception):
     """The session ends although the client has not read what it was told."""
 
 
+@frozen
+class Admitted:
+    """What is known of a client that came in."""
+
+    index: int
+    admission: Admission
+    setup: Any
+
+
 class EmulatorConnection(ServerConnection):
     """A connection whose writing can be slowed down."""
 
+    admitted: Admitted | None = None
     bytes_per_second: float | None = None
 
     def send_data(self) -> None:
@@ -87,7 +100,7 @@ class Carrier:
         settings: EmulatorSettings,
         clock: Clock,
         faults: Faults,
-        run_outside: Callable[[Callable[[], None]], None],
+        run_outside: Callable[[Callable[[], None]], object],
     ) -> None:
         self.index = record.index
         self.call_id = record.query.get("call_id")
@@ -119,8 +132,7 @@ class Carrier:
         self._writer.start()
         try:
             while True:
-                data = self._connection.recv()
-                self._take(lambda data=data: self._receive(data))  # type: ignore[misc]
+                self._take(partial(self._receive, self._connection.recv()))
         except ConnectionClosed:
             pass
         finally:
@@ -140,6 +152,10 @@ class Carrier:
             self._ending = self._ending or Ending(code, reason)
             self._thawed.set()
             self._changed.notify_all()
+
+    def tell(self, event: ServerEvent) -> None:
+        """Send an event that the session knows nothing of. Thread-safe."""
+        self._take(lambda: [event])
 
     def abort(self) -> None:
         """Cut the connection, whatever its threads are about. Thread-safe."""

@@ -10,6 +10,7 @@ from attrs import frozen
 from ..protocol import ClientEvent
 from ..protocol.codec import Dialect
 from ._clock import Clock
+from ._mcp import McpServers
 from ._translation import TranslationMachine, Translator
 from .replies import Replier
 from .session import Session
@@ -31,6 +32,7 @@ class MachineFactory:
         speech: Returns what hears and speaks.
         replies: What the model answers.
         translate: Translates in translation sessions.
+        mcp_servers: The tools of MCP servers.
     """
 
     settings: EmulatorSettings
@@ -38,6 +40,7 @@ class MachineFactory:
     speech: Callable[[], Speech]
     replies: Replier
     translate: Translator | None
+    mcp_servers: McpServers
 
     def make(
         self,
@@ -81,6 +84,7 @@ class MachineFactory:
                 model=model,
                 dialect=dialect,
                 transcription=kind == "transcription",
+                mcp_servers=self.mcp_servers,
                 observe=observe,
             )
         if setup is not None:

@@ -69,7 +69,10 @@ class Faults:
         with self._lock:
             for fault in list(self._faults):
                 is_mine = fault.session in (None, session) and wanted(fault)
-                if is_mine and fault.kind not in [other.kind for other in taken]:
+                if is_mine and fault.skip:
+                    place = self._faults.index(fault)
+                    self._faults[place] = evolve(fault, skip=fault.skip - 1)
+                elif is_mine and fault.kind not in [other.kind for other in taken]:
                     taken.append(fault)
                     self._count_off(fault)
         return taken
@@ -183,12 +186,13 @@ def _giant(fault: Fault) -> Iterator[Send]:
 
 def _error(fault: Fault) -> Iterator[Send]:
     message = fault.text or "The server had an error while processing your request."
+    code, error_type, param, event_id = fault.value
     error = {
-        "type": "server_error",
-        "code": fault.value,
+        "type": error_type,
+        "code": code,
         "message": message,
-        "param": None,
-        "event_id": None,
+        "param": param,
+        "event_id": event_id,
     }
     yield Send(_message(type="error", error=error))
 

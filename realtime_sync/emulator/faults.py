@@ -45,6 +45,7 @@ FaultKind = Literal[
 ]
 """What can go wrong."""
 
+_KINDS: dict[str, FaultKind] = {kind: kind for kind in get_args(FaultKind)}
 _HANDSHAKE = frozenset({"http", "redirect", "refuse"})
 _MOMENTS = frozenset({"expire"})
 
@@ -66,6 +67,7 @@ class Fault:
         at: The server event at which: its GA wire type, or its number in the
             connection, counted from 1. None is the first there is.
         after: Whether after that event rather than before it, where that matters.
+        skip: How many events that fit pass unharmed before the first that does not.
         session: The number of the connection, counted from 0; None is the next.
         times: How often it happens; None without end.
         value: What the kind needs: a code, a number of bytes or of seconds, a URL.
@@ -75,6 +77,7 @@ class Fault:
     kind: FaultKind = field(validator=validators.in_(get_args(FaultKind)))
     at: str | int | None = None
     after: bool = False
+    skip: int = field(default=0, validator=validators.ge(0))
     session: int | None = None
     times: int | None = 1
     value: Any = None
@@ -207,9 +210,29 @@ class Fault:
         return cls(kind="giant", value=size, **when)
 
     @classmethod
-    def error(cls, code: str = "server_error", message: str = "", **when: Any) -> Fault:
-        """Return one that sends an error of the server."""
-        return cls(kind="error", value=code, text=message, **when)
+    def error(
+        cls,
+        code: str = "server_error",
+        message: str = "",
+        *,
+        error_type: str = "server_error",
+        param: str | None = None,
+        event_id: str | None = None,
+        **when: Any,
+    ) -> Fault:
+        """
+        Return one that sends an error.
+
+        Args:
+            code: Such as ``"rate_limit_exceeded"``.
+            message: What the service says, or its usual words.
+            error_type: The class of the error: it is the server's by default.
+            param: The field that is to blame.
+            event_id: The client's event that is to blame.
+            **when: `at`, `after`, `skip`, `session` and `times`.
+        """
+        value = (code, error_type, param, event_id)
+        return cls(kind="error", value=value, text=message, **when)
 
     # Text
 
@@ -228,11 +251,11 @@ class Fault:
             ValueError: It describes none.
         """
         head, sign, place = text.partition("@")
-        kind, _, value = head.partition("=")
-        kind = kind.strip().replace("-", "_")
-        if kind not in get_args(FaultKind):
-            known = ", ".join(get_args(FaultKind))
-            raise ValueError(f"there is no fault {kind!r}; there are: {known}")
+        name, _, value = head.partition("=")
+        kind = _KINDS.get(name.strip().replace("-", "_"))
+        if kind is None:
+            known = ", ".join(_KINDS)
+            raise ValueError(f"there is no fault {name.strip()!r}; there are: {known}")
         fault = _parse_value(kind, value.strip())
         if not sign:
             return fault
@@ -258,19 +281,19 @@ class Fault:
         return self.at is None or self.at in (event_type, number)
 
 
-def _parse_value(kind: str, value: str) -> Fault:
+def _parse_value(kind: FaultKind, value: str) -> Fault:
     if kind == "redirect":
         return Fault.redirect(value)
     if kind == "error":
         return Fault.error(value or "server_error")
     if not value:
-        return _DEFAULTS.get(kind, Fault(kind=kind))  # type: ignore[arg-type]
+        return _DEFAULTS.get(kind, Fault(kind=kind))
     number = _check_number(value, kind)
     if kind == "http":
         return Fault.http(int(number))
     if kind in ("close", "giant", "fragment"):
         number = int(number)
-    return Fault(kind=kind, value=number)  # type: ignore[arg-type]
+    return Fault(kind=kind, value=number)
 
 
 _DEFAULTS = {

@@ -2,38 +2,29 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
-import itertools
 import logging
-import socket
 import ssl
 import threading
-from collections.abc import Callable, Collection, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from websockets.http11 import Request, Response
-from websockets.sync.server import Server, ServerConnection, serve
+from websockets.sync.server import Server, serve
 
-from ._carrier import Carrier, EmulatorConnection
+from .._worker_pool import WorkerPool
+from ..protocol import InputAudioBufferDtmfEventReceived
 from ._certificate import Certificate
 from ._clock import Clock
 from ._factory import MachineFactory
 from ._handlers import Handlers
-from ._handshake import (
-    SUBPROTOCOL,
-    Refusal,
-    add_ids,
-    admit,
-    select_subprotocol,
-    shown_keys,
-)
+from ._handshake import SUBPROTOCOL, add_ids, select_subprotocol
 from ._http import HttpConnection
+from ._mcp import make_servers
+from ._reception import Reception
 from ._record import SessionRecord
-from ._sabotage import Faults, refusal_of
+from ._sabotage import Faults
 from ._translation import Translator
 from .control import ControlApi
 from .faults import Fault
@@ -68,6 +59,8 @@ class RealtimeEmulator:
             `default_speech`. Nothing is loaded before it is needed.
         translate: Translates in translation sessions: called with a text and the
             language to be spoken; the text itself by default.
+        mcp_servers: The tools of MCP servers, by the server's label: functions, which
+            the emulator runs as the service runs those of a server.
         tls: Whether to serve wss, with a certificate that is made for it.
         api_keys: The keys and tokens that are good; None takes any, and none.
         deployments: The deployments, or models, that there are; None has all.
@@ -88,6 +81,7 @@ class RealtimeEmulator:
         replies: Replier | Iterable[Reply | str] | None = None,
         speech: Speech | str = "auto",
         translate: Translator | None = None,
+        mcp_servers: Mapping[str, Iterable[Callable[..., Any]]] | None = None,
         tls: bool = False,
         api_keys: Collection[str] | None = None,
         deployments: Collection[str] | None = None,
@@ -97,22 +91,17 @@ class RealtimeEmulator:
     ) -> None:
         self.settings = settings or EmulatorSettings()
         self.clock = clock or Clock()
-        self.sessions: list[SessionRecord] = []
         self._port = port
         self._host = host
         self._speech = speech
         self._tls = tls
-        self._deployments = deployments
         self._faults = Faults()
         self._faults.add(*faults)
-        self._changed = threading.Condition()
-        self._indexes = itertools.count()
-        self._carriers: set[Carrier] = set()
         self._certificate: Certificate | None = None
         self._server: Server | None = None
         self._handlers: Handlers | None = None
         self._thread: threading.Thread | None = None
-        self._pool: ThreadPoolExecutor | None = None
+        self._pool = WorkerPool("realtime-emulator-work")
         self._is_closed = threading.Event()
         self._machines = MachineFactory(
             settings=self.settings,
@@ -120,6 +109,7 @@ class RealtimeEmulator:
             speech=self._get_speech,
             replies=make_replier(replies),
             translate=translate,
+            mcp_servers=make_servers(mcp_servers or {}),
         )
         self.control = ControlApi(
             clock=self.clock,
@@ -127,6 +117,16 @@ class RealtimeEmulator:
             configure=self._machines.configuration,
             hang_up=self._hang_up,
         )
+        self._reception = Reception(
+            settings=self.settings,
+            clock=self.clock,
+            faults=self._faults,
+            machines=self._machines,
+            control=self.control,
+            deployments=deployments,
+            run_outside=self._pool.submit,
+        )
+        self.sessions = self._reception.sessions
 
     def __enter__(self) -> RealtimeEmulator:
         self.start()
@@ -162,9 +162,6 @@ class RealtimeEmulator:
         self._server = self._listen()
         # Not all versions of websockets can tell the threads that they start.
         self._handlers = self._server.handler = Handlers(self._server.handler)
-        self._pool = ThreadPoolExecutor(
-            max_workers=32, thread_name_prefix="realtime-emulator-work"
-        )
         # A daemon, as are the threads that it starts: a program that never closes the
         # emulator must end too, and finalizers run only after all other threads.
         self._thread = threading.Thread(
@@ -177,13 +174,13 @@ class RealtimeEmulator:
     def _listen(self) -> Server:
         certificate = self._certificate
         return serve(
-            self._serve_connection,
+            self._reception.serve,
             self._host,
             self._port,
             ssl=certificate.server_context() if certificate else None,
             subprotocols=[SUBPROTOCOL],
             select_subprotocol=select_subprotocol,
-            process_request=self._process_request,
+            process_request=self._reception.process_request,
             process_response=add_ids,
             create_connection=functools.partial(  # type: ignore[arg-type]
                 HttpConnection, answer=self.control.answer
@@ -204,13 +201,14 @@ class RealtimeEmulator:
         if self._server is None:
             return
         self._server.socket.close()
+        self._reception.close()
         self._end_sessions()
         self._server.shutdown()
         assert self._thread is not None
-        assert self._pool is not None
         self._thread.join()
         self._end_sessions()  # of whoever was let in at the last moment
-        self._pool.shutdown()
+        # A replier may think for ever: its thread is left, and keeps nobody alive.
+        self._pool.close(self.settings.close_timeout)
         if self._certificate is not None:
             self._certificate.close()
 
@@ -218,19 +216,15 @@ class RealtimeEmulator:
         """Say goodbye to all clients, and then leave those who do not answer."""
         assert self._handlers is not None
         self._handlers.close()
-        carriers = self._running()
+        carriers = self._reception.running()
         for carrier in carriers:
             carrier.stop()
         self._handlers.abort(spared=[carrier.thread for carrier in carriers])
         self._handlers.join(2 * self.settings.close_timeout)
-        for carrier in self._running():
+        for carrier in self._reception.running():
             carrier.abort()
         self._handlers.abort()
         self._handlers.join()
-
-    def _running(self) -> list[Carrier]:
-        with self._changed:
-            return list(self._carriers)
 
     def serve_forever(self) -> None:
         """Serve until `close` is called, or Ctrl-C is pressed."""
@@ -277,118 +271,38 @@ class RealtimeEmulator:
         Raises:
             TimeoutError: It did not begin in time.
         """
-        with self._changed:
-            if not self._changed.wait_for(lambda: len(self.sessions) > index, timeout):
-                raise TimeoutError(f"no session {index} within {timeout} s")
-            return self.sessions[index]
+        return self._reception.wait_for_session(timeout, index)
 
     def inject(self, *faults: Fault) -> None:
         """Let *faults* happen, on connections to come and on those that are there."""
         self._faults.add(*faults)
-        for fault in faults:
-            if fault.is_timed:
-                self._expire_running(fault)
+        self._reception.expire()
 
     def clear_faults(self) -> None:
         """Forget the faults that did not happen yet."""
         self._faults.clear()
 
-    def _expire_running(self, fault: Fault) -> None:
-        for carrier in self._running():
-            self._expire(carrier)
+    def press_key(self, key: str, *, index: int = -1) -> None:
+        """
+        Let the caller press a key of the telephone, as on calls by SIP.
 
-    def _expire(self, carrier: Carrier) -> None:
-        for fault in self._faults.take(carrier.index, lambda fault: fault.is_timed):
-            carrier.expire(fault.value)
+        Args:
+            key: A digit, ``*``, ``#`` or a letter from A to D.
+            index: Which of the connections that are open: the newest by default.
 
-    # Connections; these run on threads of the server
-
-    def _process_request(
-        self, connection: ServerConnection, request: Request
-    ) -> Response | None:
-        index = next(self._indexes)
-        fault = self._faults.take_handshake(index)
-        if fault is not None and fault.kind == "refuse":
-            # websockets may hold its lock here, which closing would want.
-            socket.socket.shutdown(connection.socket, socket.SHUT_RDWR)
-            return None
-        if fault is not None:
-            return refusal_of(fault).response(request)
-        try:
-            admission = admit(
-                request,
-                api_keys=self.control.good_keys(),
-                deployments=self._deployments,
-            )
-            setup = self.control.session_for(admission, shown_keys(request))
-        except Refusal as refusal:
-            return refusal.response(request)
-        connection.admission = (index, admission, setup)  # type: ignore[attr-defined]
-        return None
+        Raises:
+            IndexError: There is no such connection.
+        """
+        now = int(self.clock.epoch())
+        event = InputAudioBufferDtmfEventReceived(event=key, received_at=now)
+        self._reception.running()[index].tell(event)
 
     def _hang_up(self, call_id: str) -> None:
-        for carrier in self._running():
+        for carrier in self._reception.running():
             if carrier.call_id == call_id:
                 carrier.stop(1000, "The call has ended.")
-
-    def _serve_connection(self, connection: ServerConnection) -> None:
-        assert isinstance(connection, EmulatorConnection)
-        index, admission, setup = connection.admission  # type: ignore[attr-defined]
-        record = SessionRecord(
-            index,
-            path=admission.path,
-            query=admission.query,
-            headers=admission.headers,
-            dialect=admission.dialect,
-        )
-        machine = self._machines.make(
-            admission.kind,
-            model=admission.model,
-            dialect=admission.dialect,
-            setup=setup,
-            observe=record.note_client_event if self.settings.record else None,
-        )
-        record.attach(machine)
-        carrier = Carrier(
-            connection,
-            machine,
-            record=record,
-            dialect=admission.dialect,
-            settings=self.settings,
-            clock=self.clock,
-            faults=self._faults,
-            run_outside=self._run_outside,
-        )
-        with self._adding(carrier, record):
-            if admission.error is not None:
-                carrier.refuse(*admission.error)
-            else:
-                carrier.start()
-                self._expire(carrier)
-                carrier.run()
-
-    @contextlib.contextmanager
-    def _adding(self, carrier: Carrier, record: SessionRecord) -> Any:
-        with self._changed:
-            self._carriers.add(carrier)
-            if self.settings.record:
-                self.sessions.append(record)
-            self._changed.notify_all()
-        if self._is_closed.is_set():
-            carrier.stop()
-        try:
-            yield
-        finally:
-            with self._changed:
-                self._carriers.discard(carrier)
 
     def _get_speech(self) -> Speech:
         if isinstance(self._speech, str):
             self._speech = default_speech(self._speech)
         return self._speech
-
-    def _run_outside(self, task: Callable[[], None]) -> None:
-        assert self._pool is not None
-        # Too late: nobody waits for the result any more.
-        with contextlib.suppress(RuntimeError):
-            self._pool.submit(task)
