@@ -34,6 +34,7 @@ from .errors import (
     ConnectionClosed,
     ConnectionClosedError,
     ConnectionClosedOK,
+    ControlError,
     DecodeError,
     HandshakeError,
     LocalProtocolError,
@@ -44,6 +45,7 @@ from .errors import (
     SendQueueFull,
     ServerError,
     SessionExpired,
+    WebhookError,
 )
 from .protocol import *  # noqa: F403  # its `__all__` is tested
 from .response_stream import ResponseResult, ResponseStream
@@ -51,6 +53,7 @@ from .usage import Prices, UsageTotals
 
 
 if _typing.TYPE_CHECKING:
+    from .control import ControlClient, EphemeralKey, RealtimeCall
     from .functions import (
         FunctionContext,
         FunctionResult,
@@ -59,6 +62,13 @@ if _typing.TYPE_CHECKING:
         function_tool,
     )
     from .playback import Interruption, Playback
+    from .webhooks import (
+        IncomingCall,
+        RealtimeCallIncoming,
+        SipHeader,
+        UnknownWebhook,
+        parse_webhook,
+    )
 
 __all__ = [
     "AnswerStream",
@@ -67,13 +77,17 @@ __all__ = [
     "ConnectionClosed",
     "ConnectionClosedError",
     "ConnectionClosedOK",
+    "ControlClient",
+    "ControlError",
     "Conversation",
     "ConversationItem",
     "DecodeError",
+    "EphemeralKey",
     "FunctionContext",
     "FunctionResult",
     "FunctionRunner",
     "HandshakeError",
+    "IncomingCall",
     "Interruption",
     "LocalProtocolError",
     "Loss",
@@ -81,6 +95,8 @@ __all__ = [
     "Playback",
     "Prices",
     "ProtocolError",
+    "RealtimeCall",
+    "RealtimeCallIncoming",
     "RealtimeClient",
     "RealtimeConnection",
     "RealtimeError",
@@ -93,11 +109,15 @@ __all__ = [
     "ServerError",
     "ServerResponses",
     "SessionExpired",
+    "SipHeader",
     "TranscriptionConnection",
     "TranslationConnection",
+    "UnknownWebhook",
     "UsageTotals",
+    "WebhookError",
     "__version__",
     "function_tool",
+    "parse_webhook",
     "restoration",
     "restore_events",
 ]
@@ -107,13 +127,21 @@ __all__.sort()
 
 # What not every program needs is imported when it is asked for.
 _LATER = {
+    "ControlClient": "control",
+    "EphemeralKey": "control",
     "FunctionContext": "functions",
     "FunctionResult": "functions",
     "FunctionRunner": "functions",
+    "IncomingCall": "webhooks",
     "Interruption": "playback",
     "NoResponse": "functions",
     "Playback": "playback",
+    "RealtimeCall": "control",
+    "RealtimeCallIncoming": "webhooks",
+    "SipHeader": "webhooks",
+    "UnknownWebhook": "webhooks",
     "function_tool": "functions",
+    "parse_webhook": "webhooks",
 }
 
 
