@@ -15,6 +15,7 @@ from realtime_sync import RealtimeConnection
 from realtime_sync.transport import FakeTransport
 
 
+_OURS = ("realtime_sync", "realtime-emulator-")  # daemons too, if they are ours
 _LEAVE = 5.0  # seconds in which a thread that was told to end has ended
 _OPEN_FILES = Path("/proc/self/fd")  # Linux only; elsewhere sockets go unchecked
 
@@ -23,7 +24,7 @@ def _threads() -> set[threading.Thread]:
     return {
         thread
         for thread in threading.enumerate()
-        if not thread.daemon or thread.name.startswith("realtime_sync")
+        if not thread.daemon or thread.name.startswith(_OURS)
     }
 
 

@@ -265,6 +265,38 @@ class TestEvents:
 
         assert "error" == events[1]["type"]
 
+    def test_error_of_a_client(self) -> None:
+        """The server reports an error that an event of the client is blamed for."""
+        fault = Fault.error(
+            "invalid_value",
+            "No.",
+            error_type="invalid_request_error",
+            param="session.voice",
+            event_id="mine",
+            at=CREATED,
+        )
+        event = self.events(fault)[1]
+
+        assert {
+            "type": "invalid_request_error",
+            "code": "invalid_value",
+            "message": "No.",
+            "param": "session.voice",
+            "event_id": "mine",
+        } == event["error"]
+
+    def test_skip(self) -> None:
+        """Some events that fit may pass unharmed."""
+        name = "conversation.item.added"
+        fault = Fault.drop(name, skip=1)
+        with quick(faults=[fault]) as emulator, peer_of(emulator) as peer:
+            for text in ("a", "b", "c"):
+                item = {"type": "message", "role": "user", "content": [], "id": text}
+                peer.send("conversation.item.create", item=item)
+            added = [peer.until(name)[-1]["item"]["id"] for _ in range(2)]
+
+        assert ["a", "c"] == added
+
     def test_fragment(self) -> None:
         """An event comes in fragments, and is whole in the end."""
         assert CREATED in types(self.events(Fault.fragment(5, CREATED)))

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from emulated import SILENCE, TONES, said, types
+from openai_models import check_event
 from sockets import GA, TIMEOUT, UPGRADE, emulator_threads, peer_of, quick
 from websockets.exceptions import ConnectionClosed
 
@@ -234,6 +235,78 @@ class TestSessions:
             may_answer.set()
 
             assert ["At last."] == list(said(peer.until("response.done")))
+
+    def test_replier_that_never_answers(self) -> None:
+        """A replier that thinks for ever does not hold up the end."""
+        thinking, never = threading.Event(), threading.Event()
+
+        def reply(turn: Turn) -> Reply:
+            thinking.set()
+            never.wait()
+            return Reply("Never.")
+
+        settings = EmulatorSettings.instant(close_timeout=0.05)
+        with quick(replies=reply, settings=settings) as emulator:
+            with peer_of(emulator) as peer:
+                peer.ask("hello")
+                assert thinking.wait(TIMEOUT)
+            emulator.close()
+            left = emulator_threads()
+            never.set()
+
+        assert ["realtime-emulator-work-0"] == left
+
+    def test_many_repliers_that_think(self) -> None:
+        """Any number of repliers may think at the same time."""
+        together = threading.Barrier(40)
+
+        def reply(turn: Turn) -> Reply:
+            together.wait(TIMEOUT)
+            return Reply("Together.")
+
+        with quick(replies=reply) as emulator, peer_of(emulator) as peer:
+            for _ in range(40):
+                peer.send("response.create", response={"conversation": "none"})
+            statuses = [
+                peer.until("response.done")[-1]["response"]["status"] for _ in range(40)
+            ]
+
+        assert ["completed"] * 40 == statuses
+
+    def test_keys_of_a_telephone(self) -> None:
+        """A pressed key is told to the client, without an id."""
+        clock = ManualClock()
+        with quick(clock=clock) as emulator, peer_of(emulator) as peer:
+            peer.receive()
+            emulator.wait_for_session()
+            emulator.press_key("#")
+            event = peer.until("input_audio_buffer.dtmf_event_received")[-1]
+
+        assert {
+            "type": "input_audio_buffer.dtmf_event_received",
+            "event": "#",
+            "received_at": 1_700_000_000,
+        } == event
+        check_event(event)
+
+    def test_mcp_servers(self) -> None:
+        """Functions are the tools of a server, and run outside of the session."""
+
+        def search(query: str) -> str:
+            """Search the documentation."""
+            return f"{query} on {threading.current_thread().name}"
+
+        tool = {"type": "mcp", "server_label": "docs", "server_url": "https://x.test"}
+        session = {"type": "realtime", "tools": [{**tool, "require_approval": "never"}]}
+        servers = {"docs": [search]}
+        with quick(mcp_servers=servers) as emulator, peer_of(emulator) as peer:
+            peer.send("session.update", session=session)
+            peer.until("mcp_list_tools.completed")
+            peer.ask("Search for whales.")
+            peer.until("response.mcp_call.completed")
+            done = peer.until("conversation.item.done")[-1]
+
+        assert "Search for whales. on realtime-emulator-work" in done["item"]["output"]
 
 
 class TestClock:

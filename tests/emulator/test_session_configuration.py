@@ -289,6 +289,19 @@ class TestRefused:
             client.update(audio={"output": {"voice": "alloy"}})
         )
 
+    def test_speed_while_a_response_is_made(self) -> None:
+        """The speed stays as it is until the response is done."""
+        client = Client(settings=EmulatorSettings(speed=1))
+        client.send("response.create")
+        faster = {"output": {"speed": 1.5}}
+        during = client.update(audio=faster)
+        same = client.update(audio={"output": {"speed": 1.0}})
+        client.send("response.cancel")
+
+        assert "session.audio.output.speed" == error(during)["param"]
+        assert ["session.updated"] == types(same)
+        assert ["session.updated"] == types(client.update(audio=faster))
+
     def test_tracing_is_fixed(self, client: Client) -> None:
         """Tracing that is on stays as it is."""
         client.update(tracing="auto")
