@@ -83,11 +83,14 @@ class LineMaker:
 
     def clean(self, payload: dict[str, Any]) -> dict[str, Any] | None:
         """Return an event as it may be written; the same object if nothing changed."""
-        payload = redact(payload)
-        if self.audio is None:
-            payload = _keep_streamed(payload)
-        if not self.images:
-            payload = drop_nested_images(payload)
+        try:
+            payload = redact(payload)
+            if self.audio is None:
+                payload = _keep_streamed(payload)
+            if not self.images:
+                payload = drop_nested_images(payload)
+        except RecursionError:  # so nothing is known of what is in it
+            payload = {"type": payload["type"], "nested": "too deeply"}
         return payload if self.redact is None else self.redact({**payload})
 
     def _message(
@@ -96,7 +99,7 @@ class LineMaker:
         stamp += b'"direction":"%s",' % direction.encode()
         try:
             payload = _loads(message)
-        except (ValueError, RecursionError):
+        except ValueError:
             text = redact(bytes(message).decode("utf-8", "replace"))
             return Line(start=stamp + _field("text", text), direction=direction)
         clean = self.clean(payload)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
@@ -206,7 +207,10 @@ class _Parser:
         told = orjson.loads(line)
         if type(told) is not dict:
             raise ValueError("it is no object")
-        stamp: _Stamp = {"time": float(told["time"]), "wall": _moment(told["wall"])}
+        time = float(told["time"])
+        if not math.isfinite(time):
+            raise ValueError("its time is not finite")
+        stamp: _Stamp = {"time": time, "wall": _moment(told["wall"])}
         if "event" in told or "text" in told:
             return self._message(told, stamp)
         if "notice" in told:

@@ -16,8 +16,9 @@ import orjson
 from ._frames import CLOSE, PING, PONG, TEXT, Frame, close_payload
 from ._keepalive import Keepalive
 from ._opening import Opened
-from ._recording_format import Ending, RecordedEvent
+from ._recording_format import Ending, RecordedEvent, RecordingError
 from ._recording_reader import Recording, Source
+from ._response_expectations import TOKEN_KEY
 from ._transport import ConnectRequest, Transport
 from .connection import (
     RealtimeConnection,
@@ -30,7 +31,7 @@ from .errors import ConnectionClosedError
 __all__ = ["Replay", "ReplayTransport", "replay"]
 
 _BROKEN = 1006  # RFC 6455, 7.4.1: no close frame arrived
-_RESERVED = (1005, 1006, 1015)  # never in a close frame
+_RESERVED = (1005, 1015)  # never in a close frame
 _BATCH = 256  # messages that are handed out at once
 _CONNECTIONS: Mapping[str, Callable[..., RealtimeConnection]] = {
     "realtime": RealtimeConnection,
@@ -42,10 +43,10 @@ _numbers = itertools.count(1)  # name the threads of connections
 
 @attrs.frozen
 class _Due:
-    """A frame, and when it is due: seconds after the first one."""
+    """A frame, or how the network broke; and its seconds since the first entry."""
 
     time: float
-    frame: Frame | None  # None: the network broke
+    frame: Frame | ConnectionClosedError
 
 
 class ReplayTransport(Transport):
@@ -140,13 +141,14 @@ class ReplayTransport(Transport):
             due = self._peek()
             if due is None or due > monotonic():
                 break
-            entry, self._next = self._next, None
-            if entry is None or entry.frame is None:
+            assert self._next is not None
+            frame = self._next.frame
+            if isinstance(frame, ConnectionClosedError):
                 if not frames:
-                    raise _broken("the recorded connection broke here", "network")
-                self._next = entry
+                    raise frame
                 break
-            frames.append(entry.frame)
+            frames.append(frame)
+            self._next = None
         return frames, due
 
     def _peek(self) -> float | None:
@@ -161,22 +163,43 @@ class ReplayTransport(Transport):
 
 
 def _frames(recording: Recording) -> Iterator[_Due]:
-    first: float | None = None
     time = 0.0
-    for entry in recording:
-        first = entry.time if first is None else first
-        time = max(time, entry.time - first)
-        if isinstance(entry, RecordedEvent) and entry.direction == "received":
-            yield _Due(time, (TEXT, entry.message))
-        elif isinstance(entry, Ending):
-            yield _Due(time, _goodbye(entry))
-            return
+    try:
+        first: float | None = None
+        for entry in recording:
+            first = entry.time if first is None else first
+            time = max(time, entry.time - first)
+            if isinstance(entry, RecordedEvent) and entry.direction == "received":
+                yield _Due(time, (TEXT, _message(entry)))
+            elif isinstance(entry, Ending):
+                yield _Due(time, _goodbye(entry))
+                return
+    except (RecordingError, OSError) as exc:
+        error = _broken(str(exc), "network")
+        error.__cause__ = exc
+        yield _Due(time, error)
     yield _Due(time, (CLOSE, close_payload(1000, "the recording ends here")))
 
 
-def _goodbye(ending: Ending) -> Frame | None:
-    if ending.code in _RESERVED:
-        return None if ending.code == _BROKEN else (CLOSE, b"")
+def _message(entry: RecordedEvent) -> bytes:
+    if entry.type not in ("response.created", "response.done"):
+        return entry.message
+    response: Any = entry.payload.get("response")
+    metadata = response.get("metadata") if isinstance(response, dict) else None
+    if not isinstance(metadata, dict) or TOKEN_KEY not in metadata:
+        return entry.message
+    # Nobody asked for it this time, so it is for those who follow `responses()`.
+    rest = {name: each for name, each in metadata.items() if name != TOKEN_KEY}
+    return orjson.dumps(
+        {**entry.payload, "response": {**response, "metadata": rest or None}}
+    )
+
+
+def _goodbye(ending: Ending) -> Frame | ConnectionClosedError:
+    if ending.code == _BROKEN:
+        return _broken(ending.reason or "the recorded connection broke", "network")
+    if ending.code in _RESERVED or not 1000 <= ending.code < 5000:
+        return CLOSE, b""
     return CLOSE, close_payload(ending.code, ending.reason)
 
 

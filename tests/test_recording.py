@@ -1,4 +1,4 @@
-"""Recordings: what is written, what is left out, and what no disk can do to a session."""
+"""Recordings: what is written, what is not, and what a disk cannot do to a session."""
 
 from __future__ import annotations
 
@@ -341,6 +341,20 @@ def test_without_images(connection: RealtimeConnection, path: Path) -> None:
     (entry,) = read_recording(path).events()
 
     assert "data:image/png;base64," == entry.payload["item"]["content"][0]["image_url"]
+
+
+def test_nesting_without_end(
+    connection: RealtimeConnection, transport: FakeTransport, path: Path
+) -> None:
+    """What is nested too deeply to be searched for secrets is not written."""
+    deep = (
+        '{"type":"future.event","deep":' + 900 * "[" + f'"{SECRETS}"' + 900 * "]" + "}"
+    )
+    with Recorder(connection, path):
+        hear(connection, transport, deep.encode())
+
+    assert [("received", "future.event")] == events(path)
+    assert SECRETS not in path.read_text("utf-8")
 
 
 # Audio beside it
