@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Any, TypeVar, cast, overload
 
 from ._absorber import Absorber
-from ._acknowledgements import Acknowledgements
+from ._acknowledgements import Acknowledgements, Pending
 from ._channel import Channel, State
 from ._deadline import Deadline
 from ._dispatcher import Callback, Dispatcher, resolve_event_type
@@ -435,15 +435,22 @@ class BaseConnection(Shown):
         fits: Callable[[Any], bool] = lambda event: True,
     ) -> ServerEvent:
         """Send a command and return the event that acknowledges it."""
-        assert event.event_id
         deadline = Deadline(timeout)
+        pending = self._begin(event, timeout, fits)
+        return self._acknowledgements.wait(pending, deadline.left())
+
+    def _begin(
+        self, event: ClientEvent, timeout: float | None, fits: Callable[[Any], bool]
+    ) -> Pending:
+        """Send a command, and return what will have the server's answer."""
+        assert event.event_id
         pending = self._acknowledgements.expect(event.type, event.event_id, fits)
         try:
             self.send(event, timeout=timeout)
         except BaseException:
             self._acknowledgements.forget(pending)
             raise
-        return self._acknowledgements.wait(pending, deadline.left())
+        return pending
 
     def _ensure_usable(self) -> None:
         if self._pid != os.getpid():

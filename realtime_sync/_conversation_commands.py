@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 import uuid
+import weakref
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import Any, Literal, cast
 
 import attrs
 
-from ._acknowledgements import new_event_id
+from ._acknowledgements import Pending, new_event_id
 from ._base_connection import DEFAULT_TIMEOUT
+from ._conversation_restore import Restoration, restoration
 from ._deadline import Deadline
 from ._rate_limits import RateLimits
 from ._response_expectations import tag
@@ -30,17 +33,15 @@ from .protocol.client_events import (
     ResponseCreate,
 )
 from .protocol.codec import encode
-from .protocol.items import Item, Message
+from .protocol.items import InputAudio, Item, Message
 from .protocol.responses import ResponseCreateParams
 from .protocol.server_events import (
+    ConversationItemAdded,
+    ConversationItemCreated,
     ConversationItemRetrieved,
 )
 from .response_stream import ResponseStream
 from .usage import UsageMeter
-
-
-if TYPE_CHECKING:
-    pass
 
 
 __all__ = ["ConversationCommands", "WhenBusy"]
@@ -97,12 +98,10 @@ class ConversationCommands(AudioCommands):
             TimeoutError: The server did not answer in time.
             ConnectionClosed: The connection has ended.
         """
-        new = _with_id(as_model(item, cast("type[Any]", Item)))
-        event = ConversationItemCreate(
-            event_id=new_event_id(), item=new, previous_item_id=previous_item_id
-        )
-        item_id = getattr(new, "id", None)
-        answer = self._command(event, timeout, lambda found: _id(found.item) == item_id)
+        deadline = Deadline(timeout)
+        new = as_model(item, cast("type[Any]", Item))
+        pending = self._begin_item(new, timeout, previous_item_id)
+        answer = self._acknowledgements.wait(pending, deadline.left())
         return cast("Item", answer.item)  # type: ignore[attr-defined]
 
     def delete_item(
@@ -163,6 +162,39 @@ class ConversationCommands(AudioCommands):
             audio_end_ms=audio_end_ms,
         )
         self._command(event, timeout, lambda answer: answer.item_id == item_id)
+
+    def restore(
+        self, taken: Mapping[str, Any], *, timeout: float | None = DEFAULT_TIMEOUT
+    ) -> Restoration:
+        """
+        Put what another conversation held into this one, and wait until it is there.
+
+        Items go behind those that are here already, under the ids that they had. Not
+        everything comes back; see `realtime_sync.restoration()`, which tells without a
+        connection.
+
+        Args:
+            taken: From `Conversation.snapshot()`, straight or by way of JSON.
+            timeout: Seconds to wait.
+
+        Returns:
+            What was sent, and what is lost.
+
+        Raises:
+            ValueError: It is no snapshot, or one of a later version of this library.
+            ServerError: The server refused an item; those before it are there.
+            TimeoutError: The server did not answer in time.
+            ConnectionClosed: The connection has ended.
+        """
+        plan = restoration(taken)
+        deadline = Deadline(timeout)
+        pending = [
+            self._begin_item(event.item, deadline.left()) for event in plan.events
+        ]
+        # All are on their way: the time of one answer, not of one for each.
+        for each in pending:
+            self._acknowledgements.wait(each, deadline.left())
+        return plan
 
     # Responses
 
@@ -247,6 +279,29 @@ class ConversationCommands(AudioCommands):
 
     # Private
 
+    def _keep_audio(self) -> None:
+        """Let the conversation have all audio from now on."""
+        # First: who waits for a response finds its audio there too.
+        self._absorber.register(self.conversation.keep_audio(), first=True)
+        # No reference back: a forgotten connection must be found to be one.
+        fetch = functools.partial(_fetch_audio, weakref.proxy(self))
+        self.on(ConversationItemAdded, fetch)
+        self.on(ConversationItemCreated, fetch)
+
+    def _begin_item(
+        self,
+        item: Any,
+        timeout: float | None,
+        previous_item_id: Maybe[str] = UNSET,
+    ) -> Pending:
+        """Send a new item, and return what will have the server's answer."""
+        new = _with_id(item)
+        event = ConversationItemCreate(
+            event_id=new_event_id(), item=new, previous_item_id=previous_item_id
+        )
+        item_id = getattr(new, "id", None)
+        return self._begin(event, timeout, lambda found: _id(found.item) == item_id)
+
     def _expect_and_create(
         self, params: ResponseCreateParams, timeout: float | None
     ) -> ResponseStream:
@@ -293,3 +348,17 @@ def _with_id(item: Any) -> Any:
 
 def _id(item: Any) -> str | None:
     return getattr(item, "id", None) or None
+
+
+def _fetch_audio(
+    connection: ConversationCommands,
+    event: ConversationItemAdded | ConversationItemCreated,
+) -> None:
+    """Ask for the audio of a new item: the answer is for the conversation."""
+    item = event.item
+    if not isinstance(item, Message) or not item.id:
+        return
+    if any(isinstance(part, InputAudio) and not part.audio for part in item.content):
+        connection.send(
+            ConversationItemRetrieve(event_id=new_event_id(), item_id=item.id)
+        )

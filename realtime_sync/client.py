@@ -56,6 +56,9 @@ class RealtimeClient(Shortcuts):
         session: What every connection sets up its session with.
         functions: Python functions that the model may call, in every connection; as a
             mapping, by the names that they get. They need to be thread-safe.
+        keep_audio: Whether the conversation of every connection keeps audio: the
+            model's, and the user's, which is then retrieved from the server. It takes
+            48 kB of memory for each second.
         scope: The Entra scope of the token, instead of the one that fits the host.
         headers: Further headers of the upgrade request.
         user_agent: Goes before this library's own in ``User-Agent``.
@@ -84,6 +87,7 @@ class RealtimeClient(Shortcuts):
         default=None, kw_only=True
     )
     functions: Functions = attrs.field(default=(), kw_only=True)
+    keep_audio: bool = attrs.field(default=False, kw_only=True)
     scope: str | None = attrs.field(default=None, kw_only=True)
     headers: Mapping[str, str] = attrs.field(
         default=_NO_HEADERS, kw_only=True, repr=False
@@ -171,6 +175,7 @@ class RealtimeClient(Shortcuts):
         *,
         session: RealtimeSession | Mapping[str, Any] | None = None,
         functions: Functions | None = None,
+        keep_audio: bool | None = None,
         call_id: str | None = None,
     ) -> RealtimeConnection:
         """
@@ -179,6 +184,7 @@ class RealtimeClient(Shortcuts):
         Args:
             session: Instead of the client's *session*.
             functions: Instead of the client's *functions*.
+            keep_audio: Instead of the client's *keep_audio*.
             call_id: Join the session of a WebRTC or SIP call instead of a new one.
 
         Raises:
@@ -190,6 +196,8 @@ class RealtimeClient(Shortcuts):
         """
         endpoint = self._resolve(model=self.model, call_id=call_id)
         connection = self._open(RealtimeConnection, endpoint)
+        if self.keep_audio if keep_audio is None else keep_audio:
+            connection._keep_audio()
         session = session if session is not None else self.session
         functions = functions if functions is not None else self.functions
         return _set_up(connection, session, functions)

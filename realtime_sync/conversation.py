@@ -8,10 +8,7 @@
     print(connection.conversation.to_markdown())
 
     taken = connection.conversation.snapshot()      # JSON-ready
-    plan = restoration(taken)                       # on another machine, say
-    for event in plan.events:
-        other.create_item(event.item)
-    print(plan)                                     # what could not be restored
+    print(other.restore(taken))                     # on another machine, say
 """
 
 from __future__ import annotations
@@ -20,11 +17,11 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from ._conversation_entry import ConversationItem, Entry
+from ._conversation_entry import ConversationItem
 from ._conversation_export import as_lines, as_markdown
-from ._conversation_order import ItemOrder
 from ._conversation_restore import Loss, Restoration, restoration, restore_events
 from ._conversation_restore import snapshot as take_snapshot
+from ._conversation_table import EntryTable
 from ._monitor import Monitor
 from ._response_log import item_id_of
 from ._shown import Shown
@@ -70,7 +67,6 @@ _BYTES_PER_MS = 48  # of PCM 16 bit at 24 kHz, the service's default
 _G711_BYTES_PER_MS = 8
 _WRITTEN = OutputText()
 _SPOKEN = OutputAudio()
-_EARLY_LIMIT = 64  # items of which only a transcript has arrived
 
 
 class Conversation(Shown):
@@ -87,8 +83,7 @@ class Conversation(Shown):
     Args:
         monitor: Of the connection.
         keep_audio: Whether to keep audio as well. The server does not repeat what the
-            user said: for that, use `attach_audio()`, or ``retrieve_item()`` of the
-            connection, whose answer is kept too.
+            user said unless it is asked to: a connection with *keep_audio* does so.
     """
 
     def __init__(self, monitor: Monitor, *, keep_audio: bool = False) -> None:
@@ -96,10 +91,7 @@ class Conversation(Shown):
         self._changed = monitor.condition()
         self._keep_audio = keep_audio
         self._id: str | None = None
-        self._order = ItemOrder()
-        self._entries: dict[str, Entry] = {}
-        # Entries of items that have not arrived; the oldest leave first.
-        self._early: dict[str, Entry] = {}
+        self._table = EntryTable()
         self._bytes_per_ms = _BYTES_PER_MS
         self._error: Callable[[], Exception] | None = None
 
@@ -114,12 +106,12 @@ class Conversation(Shown):
     def items(self) -> tuple[ConversationItem, ...]:
         """The items as they are now, in order."""
         with self._monitor.lock:
-            return tuple(self._entries[item_id].view() for item_id in self._order)
+            return tuple(entry.view() for entry in self._table)
 
     def get(self, item_id: str) -> ConversationItem | None:
         """Return an item as it is now, or None if there is none of this id."""
         with self._monitor.lock:
-            entry = self._entries.get(item_id)
+            entry = self._table.get(item_id)
             return entry.view() if entry else None
 
     def transcript(self, item_id: str, timeout: float | None = None) -> str:
@@ -147,7 +139,7 @@ class Conversation(Shown):
                 "session have audio.input.transcription?"
             )
         with self._monitor.lock:
-            entry = self._find(item_id)
+            entry = self._table.find(item_id)
             item = entry.view() if entry else None
         if item and item.transcription == "completed":
             return item.text
@@ -160,7 +152,7 @@ class Conversation(Shown):
         return iter(self.items)
 
     def __len__(self) -> int:
-        return len(self._entries)
+        return len(self._table)
 
     def __bool__(self) -> bool:
         return True  # a conversation without items is one all the same
@@ -183,7 +175,7 @@ class Conversation(Shown):
 
     def snapshot(self) -> dict[str, Any]:
         """
-        Return the conversation in plain JSON types, for `restoration()`.
+        Return the conversation in plain JSON types, for ``restore()``.
 
         It has a ``version``, and audio (as base64) only where that was kept.
         """
@@ -209,14 +201,15 @@ class Conversation(Shown):
         if not self._keep_audio:
             raise RuntimeError("this conversation keeps no audio; ask for keep_audio")
         with self._monitor.lock:
-            self._entries[item_id].set_audio(content_index, audio, InputAudio())
+            entry = self._table.get(item_id)
+            if entry is None:
+                raise KeyError(item_id)
+            entry.set_audio(content_index, audio, InputAudio())
 
     def clear(self) -> None:
         """Forget all items, since a new session has none of them."""
         with self._monitor.lock:
-            self._order.clear()
-            self._entries.clear()
-            self._early.clear()
+            self._table.clear()
 
     # Methods for the connection
 
@@ -228,11 +221,13 @@ class Conversation(Shown):
 
     def handlers(self) -> Mapping[type[ServerEvent], Callable[[Any], None]]:
         """Return the handler for each class of events that tells of items."""
-        return {
-            event_type: self._locked(handle)
-            for event_type, handle in _HANDLERS.items()
-            if self._keep_audio or event_type is not ResponseOutputAudioDelta
-        }
+        found = {kind: self._locked(handle) for kind, handle in _HANDLERS.items()}
+        return {**found, **self.keep_audio()} if self._keep_audio else found
+
+    def keep_audio(self) -> Mapping[type[ServerEvent], Callable[[Any], None]]:
+        """Keep audio from now on; return the handler that this takes besides."""
+        self._keep_audio = True
+        return {ResponseOutputAudioDelta: self._locked(Conversation._on_audio)}
 
     def _locked(
         self, handle: Callable[[Conversation, Any], None]
@@ -248,27 +243,12 @@ class Conversation(Shown):
     def _upsert(self, item: Item, previous: Maybe[str]) -> None:
         item_id = item_id_of(item)
         if item_id is not None:
-            entry = self._place(item_id, previous)
+            entry = self._table.place(item_id, previous)
             entry.refresh(item, keep_audio=self._keep_audio)
             self._changed.notify_all()
 
-    def _place(self, item_id: str, previous: Maybe[str]) -> Entry:
-        entry = self._entries.get(item_id)
-        if entry is None:
-            entry = self._early.pop(item_id, None) or Entry(item_id)
-            self._entries[item_id] = entry
-        self._order.place(item_id, previous)
-        return entry
-
-    def _find(self, item_id: str) -> Entry | None:
-        return self._entries.get(item_id) or self._early.get(item_id)
-
-    def _known(self, item_id: str) -> Entry:
-        """Return the entry of an item, or one that nobody will see."""
-        return self._entries.get(item_id) or Entry(item_id)
-
     def _is_settled(self, item_id: str) -> bool:
-        entry = self._find(item_id)
+        entry = self._table.find(item_id)
         known = entry is not None and entry.transcription in ("completed", "failed")
         return known or self._error is not None
 
@@ -289,7 +269,7 @@ class Conversation(Shown):
         self._upsert(event.item, event.previous_item_id)
 
     def _on_committed(self, event: InputAudioBufferCommitted) -> None:
-        if event.item_id not in self._entries:
+        if event.item_id not in self._table:
             placeholder = Message(
                 id=event.item_id, role="user", content=[InputAudio(transcript=None)]
             )
@@ -298,71 +278,64 @@ class Conversation(Shown):
     def _on_retrieved(self, event: ConversationItemRetrieved) -> None:
         item_id = item_id_of(event.item)
         if item_id is not None:
-            entry = self._place(item_id, UNSET)
+            entry = self._table.place(item_id, UNSET)
             entry.refresh(event.item, keep_audio=self._keep_audio, retrieved=True)
             self._changed.notify_all()
 
     def _on_deleted(self, event: ConversationItemDeleted) -> None:
-        self._order.remove(event.item_id)
-        self._entries.pop(event.item_id, None)
-        self._early.pop(event.item_id, None)
+        self._table.remove(event.item_id)
 
     def _on_truncated(self, event: ConversationItemTruncated) -> None:
-        entry = self._entries.get(event.item_id)
+        entry = self._table.get(event.item_id)
         if entry is not None:
             kept_ms = event.audio_end_ms or 0
             entry.truncate(event.content_index, kept_ms, kept_ms * self._bytes_per_ms)
 
     # Private methods, which hold the lock: what the user said
 
-    def _listener(self, item_id: str) -> Entry:
-        """Return the entry of an item, which may arrive later than its transcript."""
-        entry = self._find(item_id)
-        if entry is None:
-            while len(self._early) >= _EARLY_LIMIT:
-                del self._early[next(iter(self._early))]
-            entry = self._early[item_id] = Entry(item_id)
-        return entry
-
     def _on_heard_piece(
         self, event: ConversationItemInputAudioTranscriptionDelta
     ) -> None:
-        self._listener(event.item_id).hear(event.content_index or 0, event.delta or "")
+        self._table.listener(event.item_id).hear(
+            event.content_index or 0, event.delta or ""
+        )
 
     def _on_heard(
         self, event: ConversationItemInputAudioTranscriptionCompleted
     ) -> None:
-        self._listener(event.item_id).heard(event.content_index, event.transcript)
+        self._table.listener(event.item_id).heard(event.content_index, event.transcript)
         self._changed.notify_all()
 
     def _on_misheard(
         self, event: ConversationItemInputAudioTranscriptionFailed
     ) -> None:
-        self._listener(event.item_id).misheard(event.content_index, event.error)
+        self._table.listener(event.item_id).misheard(event.content_index, event.error)
         self._changed.notify_all()
 
     # Private methods, which hold the lock: what the model says. Items that are not
     # known belong to responses outside the conversation.
 
     def _on_text_piece(self, event: ResponseOutputTextDelta) -> None:
-        self._known(event.item_id).say(event.content_index, event.delta, _WRITTEN)
+        self._table.known(event.item_id).say(event.content_index, event.delta, _WRITTEN)
 
     def _on_text(self, event: ResponseOutputTextDone) -> None:
-        self._known(event.item_id).settle(event.content_index, event.text, _WRITTEN)
+        self._table.known(event.item_id).settle(
+            event.content_index, event.text, _WRITTEN
+        )
 
     def _on_said_piece(self, event: ResponseOutputAudioTranscriptDelta) -> None:
-        self._known(event.item_id).say(event.content_index, event.delta, _SPOKEN)
+        self._table.known(event.item_id).say(event.content_index, event.delta, _SPOKEN)
 
     def _on_said(self, event: ResponseOutputAudioTranscriptDone) -> None:
-        known = self._known(event.item_id)
+        known = self._table.known(event.item_id)
         known.settle(event.content_index, event.transcript, _SPOKEN)
 
     def _on_audio(self, event: ResponseOutputAudioDelta) -> None:
-        known = self._known(event.item_id)
+        known = self._table.known(event.item_id)
         known.add_audio(event.content_index, event.delta, _SPOKEN)
 
     def _on_arguments(self, event: ResponseFunctionCallArgumentsDone) -> None:
-        self._known(event.item_id).set_arguments(event.arguments)
+        self._table.known(event.item_id).set_arguments(event.arguments)
 
     def _on_output(self, event: ResponseOutputItemDone) -> None:
         self._refresh_known(event.item)
@@ -372,7 +345,7 @@ class Conversation(Shown):
             self._refresh_known(item)
 
     def _refresh_known(self, item: Item) -> None:
-        entry = self._entries.get(item_id_of(item) or "")
+        entry = self._table.get(item_id_of(item) or "")
         if entry is not None:
             entry.refresh(item, keep_audio=self._keep_audio)
 
@@ -391,7 +364,6 @@ _HANDLERS: dict[type[ServerEvent], Callable[[Conversation, Any], None]] = {
     InputAudioBufferCommitted: Conversation._on_committed,
     ResponseDone: Conversation._on_response,
     ResponseFunctionCallArgumentsDone: Conversation._on_arguments,
-    ResponseOutputAudioDelta: Conversation._on_audio,
     ResponseOutputAudioTranscriptDelta: Conversation._on_said_piece,
     ResponseOutputAudioTranscriptDone: Conversation._on_said,
     ResponseOutputItemDone: Conversation._on_output,

@@ -300,7 +300,7 @@ class TestWhatTheUserSaid:
         for number in range(1000):
             feed(conversation, heard("x", f"ghost_{number}"))
 
-        assert 64 == len(conversation._early)
+        assert 64 == len(conversation._table._early)
         assert 0 == len(conversation)
 
     def test_wait_for_a_transcript(self, conversation: Conversation) -> None:
@@ -449,7 +449,7 @@ class TestChanges:
             feed(conversation, ConversationItemDeleted(item_id=item_id))
 
         assert ["b"] == ids(conversation)
-        assert {} == conversation._early
+        assert {} == conversation._table._early
 
     def test_truncation_removes_the_transcript(
         self, conversation: Conversation
