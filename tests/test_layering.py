@@ -28,6 +28,9 @@ IMPORTERS = {
     "websockets": ["emulator/*.py", "_frames.py"],
     # JSON and base64 of messages.
     "pybase64": ["protocol/_codec_base64.py"],
+    # The bridge's server: routes and contexts; and its half of a WebSocket.
+    "flask": ["flask/*.py"],
+    "wsproto": ["flask/*.py"],
 }
 
 # Who may start threads, and which.
@@ -35,6 +38,7 @@ THREADS = {
     "_channel.py",  # the reader and the writer of a connection
     "_line.py",  # a look-up of a name, which has no timeout of its own
     "_recording_intake.py",  # writes what was captured, so that sessions need not wait
+    "flask/_outbox.py",  # sends to a browser
     "_worker_pool.py",  # the user's functions that a model calls, and a player's feed
     "audio/devices.py",  # feeds a device
     "audio/pacing.py",  # plays as time goes by

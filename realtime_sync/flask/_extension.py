@@ -1,0 +1,329 @@
+"""`Realtime`: the extension of Flask."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import logging
+import threading
+import time
+from collections.abc import Callable, Collection, Iterable, Mapping
+from typing import Any, Literal, TypeVar
+
+from flask import Flask, Response, abort, current_app, g, request
+from werkzeug.exceptions import HTTPException
+
+from ..client import RealtimeClient
+from ..connection import RealtimeConnection
+from ..protocol.sessions import RealtimeSession
+from ._codes import CloseCode, SessionEnd
+from ._contexts import Functions, in_context
+from ._desk import Hooks
+from ._limits import Census, Limits
+from ._origins import is_allowed_origin
+from ._records import Transcript, UsageReport
+from ._resumption import Conversations
+from ._session import BrowserSession, Settings
+from ._shutdown import close_at_end
+from ._socket import BrowserGone, BrowserSocket, find_socket
+from .stores import MemoryStore, SnapshotStore
+
+
+__all__ = ["Realtime"]
+
+logger = logging.getLogger("realtime_sync.flask")
+
+F = TypeVar("F", bound=Callable[..., Any])
+Session = RealtimeSession | Mapping[str, Any] | None
+
+_numbers = itertools.count(1)  # name the threads of sessions
+
+
+class Realtime:
+    """
+    A route of a Flask application over which browsers talk to a model.
+
+    The application holds the key, knows the user and decides what the model is told::
+
+        realtime = Realtime(app, client)
+
+        @realtime.authenticate
+        def user() -> str | None:
+            return session.get("user")
+
+    Without `authenticate` nobody gets in, unless *public* says that all may.
+
+    Its methods may be called from any thread; decorators before the first request.
+
+    Args:
+        app: The application; or call `init_app()` later.
+        client: Opens a connection for each browser.
+        path: Of the route.
+        public: Whether there is no need to log in.
+        origins: Further origins whose pages may connect, such as
+            ``https://www.example.com``, besides those of the same host; ``*`` is any.
+        limits: What browsers may take.
+        store: Keeps conversations for browsers that come back; by default in the
+            memory of this process. None keeps none.
+        expires: Seconds for which it keeps them.
+        mode: "simple" is the bridge's own protocol, "raw" relays events.
+        raw_events: Events of the browser that pass in raw mode, instead of all that
+            are harmless.
+        show_tools: Whether the browser sees what functions are given and return.
+
+    Attributes:
+        closing: Whether the server is about to end: no session begins any more.
+    """
+
+    def __init__(
+        self,
+        app: Flask | None = None,
+        client: RealtimeClient | None = None,
+        *,
+        path: str = "/realtime",
+        public: bool = False,
+        origins: Collection[str] = (),
+        limits: Limits | None = None,
+        store: SnapshotStore | Literal["memory"] | None = "memory",
+        expires: float = 3600.0,
+        mode: Literal["simple", "raw"] = "simple",
+        raw_events: Collection[str] | None = None,
+        show_tools: bool = False,
+    ) -> None:
+        if isinstance(origins, str):
+            raise TypeError(f"origins is a list of origins: [{origins!r}]")
+        if mode not in ("simple", "raw"):
+            raise ValueError(f'mode is "simple" or "raw", not {mode!r}')
+        self.closing = False
+        self._client = client
+        self._path = path
+        self._public = public
+        self._origins = tuple(origins)
+        self._limits = limits or Limits()
+        kept = MemoryStore() if isinstance(store, str) else store
+        self._hooks = Hooks()
+        self._settings = Settings(
+            limits=self._limits,
+            hooks=self._hooks,
+            conversations=Conversations(kept, expires),
+            raw=_raw_settings(mode, raw_events),
+            show_tools=show_tools,
+        )
+        self._census = Census(self._limits)
+        self._authenticate: Callable[[], str | None] | None = None
+        self._session: Callable[[str], Session] | None = None
+        self._functions: Callable[[str], Functions] | None = None
+        self._changed = threading.Condition()
+        self._running: set[BrowserSession] = set()
+        if app is not None:
+            self.init_app(app)
+
+    def init_app(self, app: Flask, client: RealtimeClient | None = None) -> None:
+        """
+        Add the route to *app*.
+
+        Args:
+            app: The application.
+            client: Opens connections, if the constructor was not given one.
+
+        Raises:
+            ValueError: There is no client.
+        """
+        self._client = client or self._client
+        if self._client is None:
+            raise ValueError("name the client: Realtime(app, client)")
+        app.extensions["realtime"] = self
+        app.add_url_rule(
+            self._path, f"realtime:{self._path}", self._view, websocket=True
+        )
+        close_at_end(self)
+
+    # What the application decides
+
+    def authenticate(self, function: Callable[[], str | None]) -> Any:
+        """
+        Let *function* tell who is in front of a browser; a decorator.
+
+        It runs in the request's context before anything is opened, and returns a name
+        that stays the same for a user; None, an empty one or ``abort(401)`` refuses.
+        """
+        self._authenticate = function
+        return function
+
+    def session(self, function: Callable[[str], Session]) -> Any:
+        """
+        Let *function* give the settings of a user's session; a decorator.
+
+        It is called with the user, in the request's context, and returns what
+        `RealtimeClient.connect()` takes as *session*.
+        """
+        self._session = function
+        return function
+
+    def functions(self, function: Callable[[str], Functions]) -> Any:
+        """
+        Let *function* give the functions that a user's model may call; a decorator.
+
+        It is called with the user, in the request's context. The functions that it
+        returns run on other threads, in a context of their own: ``current_app``,
+        ``request``, ``session`` and ``g.realtime_user`` work there.
+        """
+        self._functions = function
+        return function
+
+    def on_transcript(self, function: Callable[[Transcript], object]) -> Any:
+        """
+        Call *function* with everything that was said; a decorator.
+
+        It runs on the server's thread, in the request's context, and holds up the
+        browser's microphone for as long as it takes.
+        """
+        self._hooks.transcript.append(function)
+        return function
+
+    def on_usage(self, function: Callable[[UsageReport], object]) -> Any:
+        """Call *function* with what each response has used; see `on_transcript()`."""
+        self._hooks.usage.append(function)
+        return function
+
+    # What it does
+
+    @property
+    def session_count(self) -> int:
+        """Sessions of this process now, those included that are about to begin."""
+        return self._census.total
+
+    def close(self, timeout: float = 5.0) -> bool:
+        """
+        Close all sessions with 1001 and begin none any more; idempotent.
+
+        Browsers are told to reconnect. When a process ends, this happens by itself;
+        see docs/flask.md for servers that end in their own ways.
+
+        Args:
+            timeout: Seconds to wait for the sessions to end.
+
+        Returns:
+            Whether all have ended.
+        """
+        self.closing = True
+        deadline = time.monotonic() + timeout
+        with self._changed:
+            while self._running:
+                if not self._changed.wait(max(0.0, deadline - time.monotonic())):
+                    return False
+        return True
+
+    # Private: the route
+
+    def _view(self) -> Response:
+        key = self._check_request()
+        try:
+            user, refused = self._user(), None
+        except SessionEnd as exc:
+            user, refused = "", exc
+        found = find_socket(request.environ)
+        if found is None:
+            abort(501, "this server does not hand out sockets; see docs/flask.md")
+        sock, kind = found
+        try:
+            socket = BrowserSocket(
+                sock,
+                key,
+                max_message_bytes=self._limits.message_bytes,
+                send_timeout=self._limits.send_timeout,
+            )
+        except BrowserGone:
+            return _Handled(kind)
+        name = f"realtime_sync-browser-{next(_numbers)}"
+        session = BrowserSession(
+            socket, user, self._settings, is_closing=lambda: self.closing, name=name
+        )
+        with self._changed:
+            self._running.add(session)
+        try:
+            self._run(session, user, refused)
+        finally:
+            with self._changed:
+                self._running.discard(session)
+                self._changed.notify_all()
+        return _Handled(kind)
+
+    def _check_request(self) -> str:
+        """Return the key of an upgrade request, of which nothing is strange."""
+        origin = request.headers.get("Origin")
+        if not is_allowed_origin(
+            origin, host=request.host, secure=request.is_secure, allowed=self._origins
+        ):
+            logger.warning("a page of %s wanted to connect", origin)
+            abort(403, "pages of this origin may not connect")
+        key = request.headers.get("Sec-WebSocket-Key", "")
+        upgrade = request.headers.get("Upgrade", "").lower()
+        version = request.headers.get("Sec-WebSocket-Version")
+        if upgrade != "websocket" or not key or version != "13":
+            abort(426, "this is a WebSocket")
+        return key
+
+    def _user(self) -> str:
+        if self._authenticate is None:
+            if self._public:
+                return f"at {request.remote_addr}"
+            logger.error(
+                "nobody can log in: name a function with @realtime.authenticate, or "
+                "say Realtime(..., public=True)"
+            )
+            raise SessionEnd(CloseCode.NOT_AUTHENTICATED, "nobody can log in here")
+        try:
+            user = self._authenticate()
+        except HTTPException as exc:
+            logger.info("a login was refused: %s", exc)
+            user = None
+        if not user:
+            raise SessionEnd(CloseCode.NOT_AUTHENTICATED, "log in first")
+        return str(user)
+
+    def _run(
+        self, session: BrowserSession, user: str, refused: SessionEnd | None
+    ) -> None:
+        try:
+            if refused is not None:
+                raise refused
+            with self._census.counting(user):
+                g.realtime_user = user
+                session.run(functools.partial(self._connect, user))
+        except SessionEnd as exc:
+            session.refuse(exc)
+
+    def _connect(self, user: str) -> RealtimeConnection:
+        assert self._client is not None
+        settings = self._session(user) if self._session else None
+        functions: Functions | None = None
+        given = self._functions(user) if self._functions else self._client.functions
+        if given:
+            app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
+            functions = in_context(given, app, request.environ, user)
+        return self._client.connect(session=settings, functions=functions)
+
+
+class _Handled(Response):
+    """Tells the server that the request was answered, in its own language."""
+
+    def __init__(self, kind: str) -> None:
+        super().__init__()
+        self._kind = kind
+
+    def __call__(self, environ: Any, start_response: Any) -> Iterable[bytes]:
+        if self._kind == "gunicorn":
+            raise StopIteration
+        if self._kind == "werkzeug":
+            # It writes an answer, to a socket that does not take any.
+            return super().__call__(environ, start_response)
+        return []
+
+
+def _raw_settings(
+    mode: str, raw_events: Collection[str] | None
+) -> Mapping[str, Any] | None:
+    if mode != "raw":
+        return None
+    return {} if raw_events is None else {"client_events": frozenset(raw_events)}

@@ -1,0 +1,146 @@
+"""Conversations that outlive their sockets: kept in a store, told to a new session."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import secrets
+import threading
+from typing import Any, Protocol
+
+import orjson
+
+from ..connection import RealtimeConnection
+from ..conversation import restoration
+from ..errors import RealtimeError
+from ._codes import CloseCode
+from .stores import SnapshotStore
+
+
+__all__ = ["Conversations", "Holder"]
+
+logger = logging.getLogger("realtime_sync.flask")
+
+_TAKEOVER = 3.0  # seconds in which a former session of a conversation has to end
+_MAX_TOKEN = 100
+
+
+class Holder(Protocol):
+    """A session that holds a conversation."""
+
+    def end(self, code: CloseCode, reason: str) -> None:
+        """Let it end soon."""
+
+
+class Conversations:
+    """
+    Who holds which conversation, and what was said in it. Thread-safe.
+
+    A conversation has a token that nobody can guess, and the key of the store is made
+    of the user and the token: with the token alone, another user finds nothing.
+
+    Args:
+        store: Keeps the snapshots; None keeps none.
+        expires: Seconds for which it keeps them.
+    """
+
+    def __init__(self, store: SnapshotStore | None, expires: float) -> None:
+        self._store = store
+        self._expires = expires
+        self._changed = threading.Condition()
+        self._holders: dict[str, Holder] = {}
+
+    def begin(self, holder: Holder, user: str, token: Any) -> tuple[str, bytes | None]:
+        """
+        Take a conversation over, or begin a new one.
+
+        Args:
+            holder: The session.
+            user: Whose conversation it is.
+            token: What the browser has of a former session, if anything.
+
+        Returns:
+            The token, and what was said; None for a new conversation.
+        """
+        if isinstance(token, str) and 0 < len(token) <= _MAX_TOKEN:
+            key = _key(user, token)
+            self._take_over(holder, key)
+            taken = self._get(key)
+            if taken is not None:
+                return token, taken
+            self._release(holder, key)
+        token = secrets.token_urlsafe(24)
+        with self._changed:
+            self._holders[_key(user, token)] = holder
+        return token, None
+
+    def restore(self, connection: RealtimeConnection, taken: bytes | None) -> bool:
+        """
+        Tell a new session with the service what was said.
+
+        Returns:
+            Whether there was something, and the service took it.
+        """
+        if taken is None:
+            return False
+        try:
+            events = restoration(orjson.loads(taken)).events
+            for event in events[:-1]:
+                connection.send(event)
+            if events:
+                # The last one is waited for, and with it all the others.
+                connection.create_item(events[-1].item)
+        except (RealtimeError, ValueError, TimeoutError):
+            logger.warning("a conversation could not be restored", exc_info=True)
+            return False
+        return True
+
+    def save(self, user: str, token: str, connection: RealtimeConnection) -> None:
+        """Keep what was said so far."""
+        if self._store is None or not len(connection.conversation):
+            return
+        value = orjson.dumps(connection.conversation.snapshot())
+        try:
+            self._store.put(_key(user, token), value, self._expires)
+        except Exception:
+            logger.exception("the store of conversations failed")
+
+    def forget(self, user: str, token: str) -> None:
+        """Delete what was said."""
+        if self._store is not None:
+            self._store.delete(_key(user, token))
+
+    def leave(self, holder: Holder, user: str, token: str) -> None:
+        """Let another session take the conversation."""
+        self._release(holder, _key(user, token))
+
+    def _get(self, key: str) -> bytes | None:
+        if self._store is None:
+            return None
+        try:
+            return self._store.get(key)
+        except Exception:
+            logger.exception("the store of conversations failed")
+            return None
+
+    def _take_over(self, holder: Holder, key: str) -> None:
+        with self._changed:
+            former = self._holders.get(key)
+            if former is not None:
+                words = "this conversation goes on in another window"
+                former.end(CloseCode.CONTINUED_ELSEWHERE, words)
+                self._changed.wait_for(
+                    lambda: self._holders.get(key) is not former, _TAKEOVER
+                )
+            self._holders[key] = holder
+
+    def _release(self, holder: Holder, key: str) -> None:
+        with self._changed:
+            if self._holders.get(key) is holder:
+                del self._holders[key]
+                self._changed.notify_all()
+
+
+def _key(user: str, token: str) -> str:
+    digest = hashlib.sha256(f"{user}\0{token}".encode()).hexdigest()
+    return f"realtime:{digest}"
