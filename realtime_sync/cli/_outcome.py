@@ -18,25 +18,23 @@ code   meaning
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from enum import IntEnum
 from typing import Any
 
 import attrs
 
-from .._opening_errors import explain
+from .._remedies import what_and_remedy
 from ..errors import (
     AuthenticationError,
     ConnectError,
     ConnectionClosed,
-    HandshakeError,
     RealtimeError,
     SessionExpired,
 )
 
 
-__all__ = ["ExitCode", "Outcome", "outcome_of"]
+__all__ = ["ExitCode", "Outcome", "one_line", "outcome_of"]
 
 
 class ExitCode(IntEnum):
@@ -71,12 +69,6 @@ class Outcome:
 
 _DOCTOR = "'realtime-sync doctor', with the same options, shows at which step it fails"
 
-# The library's messages say "what; do this" or "what: do this".
-_SEAM = re.compile(
-    r"[;:.,] (?=(?:ask|begin|call|check|choose|copy|give|install|leave|make|name|or"
-    r"|pass|pip|put|replace|set|strip|take|there are|unset|use|write)\b)",
-)
-
 # What the messages call by the names of arguments has other names here.
 _NAMES: Mapping[str, str] = {
     "give the name of the deployment as model=": "give its name with --model",
@@ -95,83 +87,48 @@ def outcome_of(exc: BaseException, help_command: str) -> Outcome:
         exc: The exception.
         help_command: The command line that shows the command's help.
     """
-    for kind, make in _KINDS:
-        if isinstance(exc, kind):
-            outcome = make(exc)
-            break
-    else:
-        outcome = _split(ExitCode.FAILED, str(exc), "")
-    remedy = outcome.remedy or f"see '{help_command}'"
-    return attrs.evolve(outcome, what=_line(outcome.what), remedy=_line(remedy))
+    code, usual = _kind(exc)
+    what, remedy = what_and_remedy(exc)
+    remedy = remedy or usual or f"see '{help_command}'"
+    return Outcome(code, one_line(what), one_line(remedy))
 
 
-def _line(text: str) -> str:
-    """Return *text* as one line, in the command line's own terms."""
+def one_line(text: str) -> str:
+    """Return *text* of the library as one line, in the command line's own terms."""
     for words, own in _NAMES.items():
         text = text.replace(words, own)
     return " ".join(text.split())
 
 
-def _split(code: ExitCode, text: str, otherwise: str) -> Outcome:
-    """Return the cause and the remedy that one message of the library holds."""
-    seam = _SEAM.search(text)
-    if seam is None:
-        return Outcome(code, text, otherwise)
-    return Outcome(code, text[: seam.start()], text[seam.end() :])
+def _kind(exc: BaseException) -> tuple[ExitCode, str]:
+    """Return the exit code, and what to do where the message does not say."""
+    for kind, choose in _KINDS:
+        if isinstance(exc, kind):
+            return choose(exc)
+    return ExitCode.FAILED, ""
 
 
-def _handshake(exc: HandshakeError) -> Outcome:
-    denied = isinstance(exc, AuthenticationError)
-    hint = exc.hint or _DOCTOR
-    what = str(exc).removesuffix(f". {exc.hint}")
-    return Outcome(ExitCode.DENIED if denied else ExitCode.REFUSED, what, hint)
+def _connect(exc: ConnectError) -> tuple[ExitCode, str]:
+    # What the server said is the cause where it closed, or refused the session.
+    refused = isinstance(exc.__cause__, RealtimeError) or hasattr(exc, "status")
+    return ExitCode.REFUSED if refused else ExitCode.UNREACHABLE, _DOCTOR
 
 
-def _connect(exc: ConnectError) -> Outcome:
-    cause = exc.__cause__
-    if isinstance(cause, OSError):
-        why, _, remedy = explain(cause).partition("; ")
-        what = str(exc).replace(f"{why}; {remedy}", why)
-        return Outcome(ExitCode.UNREACHABLE, what, remedy or _DOCTOR)
-    if isinstance(cause, RealtimeError) and not isinstance(cause, ConnectError):
-        return Outcome(ExitCode.REFUSED, str(exc), _DOCTOR)
-    return _split(ExitCode.UNREACHABLE, str(exc), _DOCTOR)
-
-
-def _closed(exc: ConnectionClosed) -> Outcome:
+def _closed(exc: ConnectionClosed) -> tuple[ExitCode, str]:
     if isinstance(exc, SessionExpired):
-        again = "run the command again: a new session begins with a new connection"
-        return Outcome(ExitCode.REFUSED, str(exc), again)
-    if exc.initiated_by == "network":
-        return Outcome(ExitCode.UNREACHABLE, str(exc), _DOCTOR)
-    return Outcome(ExitCode.REFUSED, str(exc), _DOCTOR)
+        return ExitCode.REFUSED, "run the command again, which begins a new session"
+    broken = exc.initiated_by == "network"
+    return ExitCode.UNREACHABLE if broken else ExitCode.REFUSED, _DOCTOR
 
 
-def _timeout(exc: TimeoutError) -> Outcome:
-    return _split(ExitCode.TIMED_OUT, str(exc) or "it took too long", _DOCTOR)
-
-
-def _missing(exc: ImportError) -> Outcome:
-    return _split(ExitCode.FAILED, str(exc), "install what it names")
-
-
-def _system(exc: OSError) -> Outcome:
-    if exc.filename is None:
-        return _split(ExitCode.FAILED, str(exc), "check the device or the port")
-    reason = (exc.strerror or "it cannot be used").lower()
-    return Outcome(
-        ExitCode.FAILED,
-        f"{exc.filename}: {reason}",
-        "check the path and who may use it",
-    )
-
-
-_KINDS: tuple[tuple[type[BaseException], Callable[[Any], Outcome]], ...] = (
-    (HandshakeError, _handshake),
+_KINDS: tuple[
+    tuple[type[BaseException], Callable[[Any], tuple[ExitCode, str]]], ...
+] = (
+    (AuthenticationError, lambda _: (ExitCode.DENIED, _DOCTOR)),
     (ConnectError, _connect),
     (ConnectionClosed, _closed),
-    (RealtimeError, lambda exc: _split(ExitCode.REFUSED, str(exc), _DOCTOR)),
-    (TimeoutError, _timeout),
-    (ImportError, _missing),
-    (OSError, _system),
+    (RealtimeError, lambda _: (ExitCode.REFUSED, _DOCTOR)),
+    (TimeoutError, lambda _: (ExitCode.TIMED_OUT, _DOCTOR)),
+    (ImportError, lambda _: (ExitCode.FAILED, "install what it names")),
+    (OSError, lambda _: (ExitCode.FAILED, "check the device, or the port")),
 )
