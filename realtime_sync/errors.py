@@ -65,6 +65,17 @@ _NO_IDS: Mapping[str, str] = MappingProxyType({})
 class RealtimeError(Shown, Exception):
     """The base of every exception that this library raises on its own behalf."""
 
+    def __reduce__(self) -> tuple[object, ...]:
+        # By default it would be called with `args`, which not all of them take.
+        return _revive, (type(self), self.args), self.__dict__
+
+
+def _revive(kind: type[RealtimeError], args: tuple[object, ...]) -> RealtimeError:
+    """Return an exception that comes from another process."""
+    exc = kind.__new__(kind)
+    exc.args = args
+    return exc
+
 
 class ConnectError(RealtimeError):
     """No connection came about: name resolution, TCP, proxy, TLS or the upgrade."""
@@ -100,7 +111,7 @@ class HandshakeError(ConnectError):
         self.code = code
         self.message = message
         self.body = body
-        self.request_ids = request_ids
+        self.request_ids = dict(request_ids)
         self.retry_after = retry_after
         self.hint = hint
 

@@ -183,7 +183,7 @@ class RealtimeEmulator:
             process_request=self._reception.process_request,
             process_response=add_ids,
             create_connection=functools.partial(  # type: ignore[arg-type]
-                HttpConnection, answer=self.control.answer
+                HttpConnection, answer=lambda request: self.control.answer(request)
             ),
             compression=None,
             max_size=self.settings.max_message_bytes,
