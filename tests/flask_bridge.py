@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import threading
 from types import TracebackType
 from typing import Any
 
 from flask import Flask
+from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 from werkzeug.serving import ThreadedWSGIServer, WSGIRequestHandler
 
@@ -88,7 +90,8 @@ class Browser:
     """What a page would do with the socket, and what it hears."""
 
     def __init__(self, url: str, **options: Any) -> None:
-        options.setdefault("compression", None)
+        # Without a limit, or a close would wait for what nobody reads.
+        options = {"compression": None, "max_queue": None, **options}
         self._opened = connect(url, open_timeout=WAIT, max_size=None, **options)
         self.socket = self._opened.__enter__()
         self.greeting: dict[str, Any] = {}
@@ -107,11 +110,16 @@ class Browser:
         self._opened.__exit__(kind, error, traceback)
 
     def send(self, **message: Any) -> None:
-        self.socket.send(json.dumps(message))
+        self.throw(json.dumps(message))
 
     def say(self, pcm: bytes, piece: int = 4800) -> None:
         for start in range(0, len(pcm), piece):
-            self.socket.send(pcm[start : start + piece])
+            self.throw(pcm[start : start + piece])
+
+    def throw(self, message: str | bytes) -> None:
+        """Send a message, whether it is still wanted or not."""
+        with contextlib.suppress(ConnectionClosed):
+            self.socket.send(message)
 
     def expect(self, kind: str, **facts: Any) -> dict[str, Any]:
         """Return the next message of a kind, with such facts; keep the audio."""
@@ -127,8 +135,6 @@ class Browser:
 
     def wait_closed(self) -> tuple[int, str]:
         """Return the code and the reason with which the socket is closed."""
-        from websockets.exceptions import ConnectionClosed
-
         try:
             while True:
                 received = self.socket.recv(timeout=WAIT)
