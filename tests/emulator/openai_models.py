@@ -23,6 +23,8 @@ _SENT_ANYWAY = frozenset(
             for field in ("expires_at", "id", "object")
         ),
         "response.done.response.status_details.error.message",
+        # The models have it since release 3.
+        "response.function_call_arguments.done.name",
     }
 )
 # The same of the models of the preview, which are older than its schemas.
@@ -39,7 +41,6 @@ _SENT_ANYWAY_IN_PREVIEW = _SENT_ANYWAY | {
     ),
     "response.done.response.usage.input_token_details.cached_tokens_details",
     "response.done.response.usage.input_token_details.image_tokens",
-    "response.function_call_arguments.done.name",
 }
 
 
@@ -49,11 +50,13 @@ def _models(dialect: str) -> dict[str, Any]:
     from openai.types import realtime
     from openai.types.beta import realtime as beta
 
-    annotated = {
-        "ga": realtime.RealtimeServerEvent,
-        "preview": beta.RealtimeServerEvent,
-        "translation": realtime.RealtimeTranslationServerEvent,
-    }[dialect]
+    if dialect == "translation":
+        # Releases before 3 have no models of it.
+        annotated = getattr(realtime, "RealtimeTranslationServerEvent", None)
+    else:
+        annotated = {"ga": realtime, "preview": beta}[dialect].RealtimeServerEvent
+    if annotated is None:
+        return {}
     union = get_args(annotated)[0]
     return {
         get_args(model.model_fields["type"].annotation)[0]: model
@@ -68,7 +71,10 @@ def check_event(payload: dict[str, Any], dialect: str = "ga") -> None:
     if dialect == "preview" and payload["type"].startswith("transcription_session."):
         return  # The models have no such session as the service sends it.
     known = _SENT_ANYWAY_IN_PREVIEW if dialect == "preview" else _SENT_ANYWAY
-    model = _models(dialect)[payload["type"]]
+    models = _models(dialect)
+    if not models:
+        return
+    model = models[payload["type"]]
     event = model.model_validate_json(json.dumps(payload), strict=True)
     unknown = sorted(set(_extras(event, payload["type"])) - known)
 
