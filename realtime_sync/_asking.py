@@ -5,11 +5,11 @@ from __future__ import annotations
 import base64
 import mimetypes
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Union
 
-from .audio import Audio, load_audio
+from .audio import G711_RATE, SAMPLE_RATE, Audio, load_audio
 from .protocol.items import ContentPart, InputAudio, InputImage, InputText, Message
 
 
@@ -19,7 +19,9 @@ Question = Union[str, bytes, "os.PathLike[str]", Audio]
 
 
 def user_message(
-    question: Question, images: Sequence[str | os.PathLike[str]] = ()
+    question: Question,
+    images: Sequence[str | os.PathLike[str]] = (),
+    encode: Callable[[bytes], bytes] | None = None,
 ) -> Message:
     """
     Return the message of a user who asks *question*.
@@ -28,6 +30,8 @@ def user_message(
         question: Text as `str`; a recording as `pathlib.Path`, `Audio` or bytes of a
             WAV file.
         images: Paths of images, or their ``https:`` or ``data:`` URLs.
+        encode: What makes the session's input format of PCM at 8 kHz; None if that is
+            PCM at 24 kHz.
 
     Raises:
         TypeError: It is none of these.
@@ -38,7 +42,9 @@ def user_message(
     if isinstance(question, str):
         content.append(InputText(text=question))
     elif isinstance(question, (bytes, os.PathLike, Audio)):
-        content.append(InputAudio(audio=load_audio(question).pcm))
+        rate = SAMPLE_RATE if encode is None else G711_RATE
+        pcm = load_audio(question, rate).pcm
+        content.append(InputAudio(audio=pcm if encode is None else encode(pcm)))
     else:
         raise TypeError(
             "a question is text (str) or a recording (pathlib.Path, Audio or bytes), "

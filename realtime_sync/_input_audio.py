@@ -6,7 +6,7 @@ import threading
 from collections.abc import Iterator
 from typing import Any
 
-from .audio import looks_like_wav
+from .audio import SampleAligner, looks_like_wav
 
 
 __all__ = ["AudioSplitter"]
@@ -25,7 +25,7 @@ class AudioSplitter:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._half = b""
+        self._aligner = SampleAligner()
 
     def split(self, audio: Any, sample_bytes: int) -> Iterator[bytes | memoryview]:
         """
@@ -40,19 +40,17 @@ class AudioSplitter:
             ValueError: It begins like a WAV file.
         """
         view = _view(audio)
-        if self._half or len(view) % sample_bytes:
+        if sample_bytes == 2 and (self._aligner.rest or len(view) % 2):
             with self._lock:
-                whole = self._half + view.tobytes()
-                end = len(whole) - len(whole) % sample_bytes
-                self._half = whole[end:]
-                view = memoryview(whole)[:end]
+                view = memoryview(self._aligner.feed(view.tobytes()))
         for start in range(0, len(view), _PIECE):
             yield view[start : start + _PIECE]
 
     def reset(self) -> bool:
         """Forget half a sample; tell whether there was one."""
         with self._lock:
-            had, self._half = bool(self._half), b""
+            had = bool(self._aligner.rest)
+            self._aligner = SampleAligner()
         return had
 
 

@@ -5,18 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from .audio import alaw_decode, ulaw_decode
+from .audio import G711_RATE, SAMPLE_RATE, alaw_decode, ulaw_decode
 from .protocol.responses import Response
 from .protocol.session_audio import AudioPcm, AudioPcma, AudioPcmu
 
 
 __all__ = ["OutputSettings"]
 
-_PCM_RATE = 24_000  # Hz, the only rate of the service; two bytes a sample
-_G711_RATE = 8_000  # Hz; one byte a sample
-
 _Format = tuple[int, "Callable[[bytes], bytes] | None"]
-_PCM: _Format = (2 * _PCM_RATE, None)
+_PCM: _Format = (2 * SAMPLE_RATE, None)
 
 
 class OutputSettings:
@@ -54,9 +51,9 @@ class OutputSettings:
     def _absorb_format(self, audio_format: object) -> _Format:
         found = self._of_session
         if isinstance(audio_format, AudioPcm):
-            found = 2 * (audio_format.rate or _PCM_RATE), None
+            found = 2 * (audio_format.rate or SAMPLE_RATE), None
         elif isinstance(audio_format, (AudioPcmu, AudioPcma)):
             is_alaw = isinstance(audio_format, AudioPcma)
-            found = _G711_RATE, alaw_decode if is_alaw else ulaw_decode
+            found = G711_RATE, alaw_decode if is_alaw else ulaw_decode
         self.rate, self.decode = found
         return found

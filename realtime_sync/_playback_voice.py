@@ -10,15 +10,13 @@ from ._output_settings import OutputSettings
 from ._playback_feed import AudioFeed
 from ._player import Loudspeaker
 from ._worker_pool import WorkerPool
-from .audio import SAMPLE_RATE, Resampler
+from .audio import G711_RATE, SAMPLE_RATE, Resampler
 from .playback import Playback
 
 
 __all__ = ["Voice"]
 
 logger = logging.getLogger("realtime_sync.playback")
-
-_G711_RATE = 8_000  # Hz
 
 
 class Voice:
@@ -40,7 +38,7 @@ class Voice:
         self._report = report
         # Held from the last look at whether a chunk is wanted until it is written.
         self._writing = threading.Lock()
-        self._resampler = Resampler(_G711_RATE, SAMPLE_RATE)
+        self._resampler = Resampler(G711_RATE, SAMPLE_RATE)
 
     @property
     def played_ms(self) -> int:

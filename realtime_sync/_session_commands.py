@@ -11,7 +11,16 @@ from ._base_connection import DEFAULT_TIMEOUT, BaseConnection
 from ._input_audio import AudioSplitter
 from ._progress import reporting
 from ._send_queue import Lane
-from .audio import alaw_encode, frames, paced, ulaw_encode
+from .audio import (
+    G711_RATE,
+    SAMPLE_RATE,
+    alaw_encode,
+    frames,
+    load_audio,
+    paced,
+    ulaw_encode,
+)
+from .audio.loading import is_stream
 from .protocol._model import Model
 from .protocol.client_events import (
     InputAudioBufferClear,
@@ -126,7 +135,8 @@ class AudioInput(SessionCommands):
             source: What `realtime_sync.audio.frames()` takes: a path, bytes or an open
                 file of a WAV file or of raw PCM, a numpy array, an `Audio`, or an
                 iterable of PCM pieces, such as a `Microphone`.
-            source_rate: The sampling rate in Hz of raw PCM and arrays.
+            source_rate: The sampling rate in Hz of raw PCM and arrays; that of raw PCM
+                is 24,000 unless stated.
             pace: "realtime" to take as long as the recording does, which turn detection
                 by the server needs; None to send as fast as the network takes it.
             progress: Is called with the milliseconds of audio queued so far, after each
@@ -140,13 +150,19 @@ class AudioInput(SessionCommands):
             ConnectionClosed: The connection has ended.
         """
         encode_audio = self._input_encoder()
-        rate = 24_000 if encode_audio is None else 8_000
+        rate = SAMPLE_RATE if encode_audio is None else G711_RATE
+        total_ms = None
+        if not is_stream(source):
+            source = load_audio(source, rate, source_rate=source_rate)
+            total_ms = source.duration_ms
         pieces: Iterable[bytes] = frames(
             source, ms=100, rate=rate, source_rate=source_rate
         )
         if pace:
             pieces = paced(pieces, rate=rate)
-        for piece in reporting(pieces, rate, progress) if progress else pieces:
+        if progress:
+            pieces = reporting(pieces, rate, progress, total_ms)
+        for piece in pieces:
             data = piece if encode_audio is None else encode_audio(piece)
             self.append_input_audio(data, timeout=timeout)
 

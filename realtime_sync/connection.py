@@ -142,7 +142,8 @@ class RealtimeConnection(SpeechCommands):
             ConnectionClosed: The connection has ended.
         """
         deadline = Deadline(timeout, "the answer")
-        self.create_item(user_message(question, images), timeout=deadline.remaining())
+        message = user_message(question, images, self._input_encoder())
+        self.create_item(message, timeout=deadline.remaining())
         first = self.create_response(
             response, when_busy="wait", timeout=deadline.remaining()
         )

@@ -8,7 +8,7 @@ best resampling need the extra ``audio``, microphone and speaker the extra ``dev
 from __future__ import annotations
 
 from .devices import Microphone, Speaker
-from .g711 import alaw_decode, alaw_encode, ulaw_decode, ulaw_encode
+from .g711 import G711_RATE, alaw_decode, alaw_encode, ulaw_decode, ulaw_encode
 from .loading import frames, load_audio
 from .pacing import paced
 from .pcm import SAMPLE_RATE, SampleAligner, duration_ms, peak_dbfs, rms_dbfs, to_mono
@@ -17,6 +17,7 @@ from .wav import Audio, WavWriter, decode_wav, looks_like_wav, write_wav
 
 
 __all__ = [
+    "G711_RATE",
     "SAMPLE_RATE",
     "Audio",
     "Microphone",

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     )
 
 
-__all__ = ["frames", "load_audio"]
+__all__ = ["frames", "is_stream", "load_audio"]
 
 # How files of other kinds begin: Ogg, FLAC, AIFF, CAF, and MP3 with tags.
 _OTHER_KINDS = (b"OggS", b"fLaC", b"FORM", b"caff", b"ID3")
@@ -42,7 +42,7 @@ def load_audio(
             MP3, AIFF, …) need the extra ``audio``.
         rate: The sampling rate in Hz that is wanted.
         source_rate: The sampling rate in Hz of an array, or of raw PCM. Raw bytes
-            without it are taken to be at *rate* already.
+            without it are taken to be at 24,000 Hz, as the protocol has them.
 
     Returns:
         The audio at *rate*, with its channels mixed to one.
@@ -53,7 +53,8 @@ def load_audio(
         TypeError: *source* is of another type, such as text.
         ValueError: It is no audio, is cut off, or is an array without *source_rate*.
     """
-    audio = _load(source, source_rate or rate, stated=source_rate is not None)
+    raw_rate = source_rate or SAMPLE_RATE
+    audio = _load(source, raw_rate, stated=source_rate is not None)
     if audio.sample_rate == rate:
         return audio
     return Audio(resample(audio.pcm, audio.sample_rate, rate), rate)
@@ -154,7 +155,7 @@ def frames(
         ms: The length of a frame in milliseconds; 20 to 100 suit a conversation.
         rate: The sampling rate in Hz that is wanted.
         source_rate: The sampling rate in Hz of an array or of raw PCM. If None, it is
-            what the source has as its ``sample_rate``, or else *rate*.
+            what the source has as its ``sample_rate``, or else 24,000 Hz.
 
     Yields:
         16-bit mono PCM at *rate*; the last frame may be shorter.
@@ -168,13 +169,14 @@ def frames(
     size = rate * ms // 1000 * 2
     if size <= 0:
         raise ValueError(f"a frame of {ms} ms holds no sample at {rate} Hz")
-    if _is_stream(source):
-        own_rate: int = getattr(source, "sample_rate", rate)
+    if is_stream(source):
+        own_rate: int = getattr(source, "sample_rate", SAMPLE_RATE)
         return _cut(_converted(source, source_rate or own_rate, rate), size)
     return _cut([load_audio(source, rate, source_rate=source_rate).pcm], size)
 
 
-def _is_stream(source: Any) -> TypeGuard[Iterable[bytes]]:
+def is_stream(source: Any) -> TypeGuard[Iterable[bytes]]:
+    """Tell whether a source is pieces that are read as they come, and not a whole."""
     whole = (str, os.PathLike, bytes, bytearray, memoryview, Audio)
     if isinstance(source, whole) or hasattr(source, "__array__"):
         return False

@@ -47,9 +47,18 @@ def test_loads_from_everywhere(path: Path) -> None:
 
 
 @pytest.mark.parametrize("source", [TONE, io.BytesIO(TONE)])
-def test_raw_audio_is_at_the_rate_that_is_wanted(source: Any) -> None:
+def test_raw_audio_is_at_the_rate_of_the_protocol(source: Any) -> None:
     """Bytes without a header are PCM as the protocol speaks it."""
     assert Audio(TONE) == load_audio(source)
+
+
+def test_raw_audio_is_converted_from_that_rate() -> None:
+    """Whatever rate is wanted, raw PCM is not taken to have it."""
+    loaded = load_audio(TONE, 8_000)
+
+    assert (8_000, duration_ms(TONE)) == (loaded.sample_rate, loaded.duration_ms)
+    assert loaded.pcm == b"".join(frames([loaded.pcm], rate=8_000, source_rate=8_000))
+    assert len(loaded.pcm) == len(b"".join(frames([TONE], rate=8_000)))
 
 
 def test_raw_audio_may_state_its_rate(tmp_path: Path) -> None:
