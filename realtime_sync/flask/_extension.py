@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import itertools
 import logging
+import socket
 import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
@@ -218,36 +220,49 @@ class Realtime:
 
     def _view(self) -> Response:
         key = self._check_request()
-        try:
-            user, refused = self._user(), None
-        except SessionEnd as exc:
-            user, refused = "", exc
         found = find_socket(request.environ)
         if found is None:
             abort(501, "this server does not hand out sockets; see docs/flask.md")
-        sock, kind = found
-        try:
-            socket = BrowserSocket(
-                sock,
-                key,
-                max_message_bytes=self._limits.message_bytes,
-                send_timeout=self._limits.send_timeout,
-            )
-        except BrowserGone:
-            return _Handled(kind)
-        name = f"realtime_sync-browser-{next(_numbers)}"
+        with contextlib.ExitStack() as stack, contextlib.suppress(BrowserGone):
+            # Whoever is refused is told so over the socket: of an upgrade that fails,
+            # a page does not learn why.
+            user, refused = "", None
+            try:
+                user = self._user()
+                stack.enter_context(self._census.counting(user))
+            except SessionEnd as exc:
+                refused = exc
+            session = self._upgrade(found[0], key, user)
+            stack.callback(self._leave, session)
+            if refused is not None:
+                session.refuse(refused)
+            else:
+                g.realtime_user = user
+                session.run(functools.partial(self._connect, user))
+        return _Handled(found[1])
+
+    def _upgrade(self, sock: socket.socket, key: str, user: str) -> BrowserSession:
+        browser = BrowserSocket(
+            sock,
+            key,
+            max_message_bytes=self._limits.message_bytes,
+            send_timeout=self._limits.send_timeout,
+        )
         session = BrowserSession(
-            socket, user, self._settings, is_closing=lambda: self.closing, name=name
+            browser,
+            user,
+            self._settings,
+            is_closing=lambda: self.closing,
+            name=f"realtime_sync-browser-{next(_numbers)}",
         )
         with self._changed:
             self._running.add(session)
-        try:
-            self._run(session, user, refused)
-        finally:
-            with self._changed:
-                self._running.discard(session)
-                self._changed.notify_all()
-        return _Handled(kind)
+        return session
+
+    def _leave(self, session: BrowserSession) -> None:
+        with self._changed:
+            self._running.discard(session)
+            self._changed.notify_all()
 
     def _check_request(self) -> str:
         """Return the key of an upgrade request, of which nothing is strange."""
@@ -281,18 +296,6 @@ class Realtime:
         if not user:
             raise SessionEnd(CloseCode.NOT_AUTHENTICATED, "log in first")
         return str(user)
-
-    def _run(
-        self, session: BrowserSession, user: str, refused: SessionEnd | None
-    ) -> None:
-        try:
-            if refused is not None:
-                raise refused
-            with self._census.counting(user):
-                g.realtime_user = user
-                session.run(functools.partial(self._connect, user))
-        except SessionEnd as exc:
-            session.refuse(exc)
 
     def _connect(self, user: str) -> RealtimeConnection:
         assert self._client is not None
