@@ -42,7 +42,6 @@ THREADS = {
     "_worker_pool.py",  # the user's functions that a model calls, and a player's feed
     "audio/devices.py",  # feeds a device
     "audio/pacing.py",  # plays as time goes by
-    "cli/_voice.py",  # plays what is answered while the microphone is being sent
     "emulator/*.py",  # serves
 }
 STARTERS = {"Thread", "Timer", "ThreadPoolExecutor"}

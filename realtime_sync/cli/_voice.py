@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import threading
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TypeVar
 
@@ -13,7 +12,6 @@ from rich.text import Text
 
 from ..audio import rms_dbfs
 from ..connection import RealtimeConnection
-from ..errors import ConnectionClosed
 from ..protocol import (
     ConversationItemInputAudioTranscriptionCompleted,
     ConversationItemInputAudioTranscriptionFailed,
@@ -52,7 +50,7 @@ def voice_options(command: F) -> F:
 
 
 def converse(
-    connection: RealtimeConnection,
+    connect: Callable[[], RealtimeConnection],
     output: Output,
     *,
     interruptible: bool = True,
@@ -63,7 +61,7 @@ def converse(
     Talk until the microphone ends, which is at Ctrl-C.
 
     Args:
-        connection: Of a session in which the server finds the turns.
+        connect: Opens a connection to a session in which the server finds the turns.
         output: Where captions go.
         interruptible: Whether answers stop when the user speaks.
         input_device: The microphone's number or name; None for the default one.
@@ -80,35 +78,18 @@ def converse(
     with (
         Microphone(**_device(input_device)) as microphone,
         Speaker(**_device(output_device)) as speaker,
+        connect() as connection,
         captions.following(connection),
     ):
-        playback = connection.use_player(speaker, interruptible=interruptible)
-        answers = playback.audio()
-        player = threading.Thread(
-            target=_play,
-            args=(answers, speaker),
-            name="realtime_sync-talk-player",
-            daemon=True,  # it may wait for a device that does not answer
-        )
-        player.start()
-        try:
-            connection.append_audio(captions.metered(microphone))
-        finally:
-            answers.close()
-            player.join(1.0)
+        connection.play(speaker, interruptible=interruptible)
+        output.notice("speak; Ctrl-C ends it")
+        connection.append_audio(captions.metered(microphone))
 
 
 def _device(name: str | None) -> dict[str, Any]:
     if name is None:
         return {}
     return {"device": int(name) if name.isdigit() else name}
-
-
-def _play(answers: Iterable[bytes], speaker: Any) -> None:
-    # The main thread tells of both.
-    with contextlib.suppress(ConnectionClosed, RuntimeError):
-        for chunk in answers:
-            speaker.write(chunk)
 
 
 class Captions:

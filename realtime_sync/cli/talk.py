@@ -26,7 +26,7 @@ from ..protocol import (
 from ..response_stream import ResponseStream
 from ._options import Link, link_options
 from ._output import Output
-from ._voice import voice_options
+from ._voice import converse, voice_options
 
 
 __all__ = ["spoken_session", "talk"]
@@ -90,10 +90,7 @@ def talk(
     )
     client = link.client()
     if microphone:
-        from ._voice import converse
-
-        with client.connect(session=session) as connection:
-            converse(connection, link.output, **devices)
+        converse(lambda: client.connect(session=session), link.output, **devices)
         return
     with client.connect(session=session) as connection, WavWriter(answers) as writer:
         for path in files:
