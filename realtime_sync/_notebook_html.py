@@ -97,9 +97,9 @@ def levels_html(levels: Sequence[float]) -> Html:
     return tag(
         "svg",
         *shapes,
-        viewBox=f"0 0 {3 * len(bars)} 24",
-        width=str(3 * len(bars)),
-        height="24",
+        viewBox=f"0 0 {4 * len(bars)} 28",
+        width=str(4 * len(bars)),
+        height="28",
         style="display:block;max-width:100%;color:inherit",
         role="img",
         **{"aria-label": "level of the audio"},
@@ -107,12 +107,12 @@ def levels_html(levels: Sequence[float]) -> Html:
 
 
 def _bar(index: int, level: float) -> Html:
-    height = max(1.0, 24 * level)
+    height = max(1.0, 28 * level)
     return tag(
         "rect",
-        x=str(3 * index),
-        y=f"{12 - height / 2:.1f}",
-        width="2",
+        x=str(4 * index),
+        y=f"{14 - height / 2:.1f}",
+        width="3",
         height=f"{height:.1f}",
         fill="#3f7fbf",
     )
@@ -259,10 +259,14 @@ def _statistics(connection: Any) -> Mapping[str, str | None]:
     conversation = getattr(connection, "conversation", None)
     return {
         "conversation": None if conversation is None else f"{len(conversation)} items",
-        "responses": usage and f"{usage.responses} · {usage.total_tokens:,} tokens",
+        "responses": _spent(usage) if usage and usage.responses else None,
         "latency": None if latency is None else f"{latency * 1000:.0f} ms",
         "time left": f"{left / 60:.0f} min" if left else None,
     }
+
+
+def _spent(usage: UsageTotals) -> str:
+    return f"{usage.responses}, {usage.total_tokens:,} tokens"
 
 
 @html_of.register

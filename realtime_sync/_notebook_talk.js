@@ -1,10 +1,12 @@
 // The browser's side of TalkWidget: microphone, speaker, captions. Messages both ways:
 //   here to Python  hello, started, stopped, heard (a buffer), played (ms), problem
-//   Python to here  caption, audio (a buffer), flush (ms), start, stop
+//   Python to here  greet, welcome, caption, audio (a buffer), flush (ms), start, stop
 
 const RATE = 24000; // Hz, mono, 16-bit little-endian: what the service hears and says
 const CHUNK = 2400; // samples of the microphone in one message: 100 ms
 const LEAD = 0.06; // seconds between the arrival of audio and its playing, against gaps
+
+const EVENTS = ["change:state", "change:problem"];
 
 // Runs on the audio thread: to the rate of the service, to 16 bits, in chunks. Where the
 // browser's rate is higher, samples are averaged, which keeps what is too high out.
@@ -144,12 +146,28 @@ class Talk {
     this.lines = new Map();
     this.generation = 0;
     model.on("msg:custom", (message, buffers) => this.take(message, buffers));
-    this.send({ type: "hello" });
+    this.page = Math.random().toString(36);
+    this.greet();
+  }
+  greet() {
+    // Again and again: what is sent before the front end has a subshell for the widget
+    // waits until no cell runs.
+    let left = 30;
+    const say = () => {
+      this.send({ type: "hello", page: this.page });
+      left -= 1;
+      if (left <= 0) clearInterval(this.greeter);
+    };
+    clearInterval(this.greeter);
+    this.greeter = setInterval(say, 300);
+    say();
   }
   send(message, buffers = []) {
     this.model.send(message, undefined, buffers);
   }
   take(message, buffers) {
+    if (message.type === "greet") this.greet();
+    if (message.type === "welcome") clearInterval(this.greeter);
     if (message.type === "caption") this.caption(message);
     if (message.type === "audio") this.play(message, buffers[0]);
     if (message.type === "flush") this.flush(message);
@@ -207,6 +225,7 @@ class Talk {
     this.send({ type: "stopped" });
   }
   end() {
+    clearInterval(this.greeter);
     this.microphone?.stop();
     clearInterval(this.reporter);
     this.context?.close();
@@ -233,7 +252,8 @@ class View {
     this.captions.setAttribute("aria-live", "polite");
     this.rows = new Map();
     this.button.addEventListener("click", () => this.press());
-    talk.model.on("change:state change:problem", this.update, this);
+    this.updated = () => this.update();
+    EVENTS.forEach((event) => talk.model.on(event, this.updated));
     talk.lines.forEach((line) => this.caption(line));
     this.update();
   }
@@ -269,29 +289,25 @@ class View {
     this.captions.scrollTop = this.captions.scrollHeight;
   }
   remove() {
-    this.talk.model.off("change:state change:problem", this.update, this);
+    EVENTS.forEach((event) => this.talk.model.off(event, this.updated));
   }
 }
 
-const talks = new WeakMap();
-
-function talkOf(model) {
-  if (!talks.has(model)) talks.set(model, new Talk(model));
-  return talks.get(model);
-}
-
-export default {
-  initialize({ model }) {
-    const talk = talkOf(model);
-    return () => talk.end();
-  },
-  render({ model, el }) {
-    const talk = talkOf(model);
-    const view = new View(talk, el);
-    talk.views.add(view);
-    return () => {
-      talk.views.delete(view);
-      view.remove();
-    };
-  },
+// Called once for a model; what it returns, once for each view.
+export default () => {
+  let talk = null;
+  return {
+    initialize({ model }) {
+      talk = new Talk(model);
+      return () => talk.end();
+    },
+    render({ el }) {
+      const view = new View(talk, el);
+      talk.views.add(view);
+      return () => {
+        talk.views.delete(view);
+        view.remove();
+      };
+    },
+  };
 };

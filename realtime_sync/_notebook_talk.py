@@ -154,7 +154,9 @@ class TalkWidget(anywidget.AnyWidget):
     def __init__(self, connection: RealtimeConnection) -> None:
         _check(connection)
         super().__init__()
+        _listen_while_blocked(self.comm)
         self._said_hello = threading.Event()
+        self._page = ""
         self._stopped = threading.Event()
         self._line = _line_of(connection)
         self._line.take_over(self)
@@ -188,6 +190,8 @@ class TalkWidget(anywidget.AnyWidget):
 
         deadline = Deadline(seconds)
         self._stopped.clear()
+        self._said_hello.clear()
+        self.send({"type": "greet"})  # in case that it is shown already
         display.display(self)  # type: ignore[no-untyped-call]
         if not self._said_hello.wait(_HELLO_TIMEOUT):
             raise RuntimeError(
@@ -210,14 +214,20 @@ class TalkWidget(anywidget.AnyWidget):
     def _on_message(self, _: Any, message: Any, buffers: Sequence[Any]) -> None:
         kind = message.get("type")
         if kind == "hello":
-            self._said_hello.set()
-            self._line.caption_all(self)
+            self._welcome(str(message.get("page")))
         elif kind == "heard":
             self._line.hear(bytes(buffers[0]))
         elif kind == "played":
             self._line.speaker.told(float(message["ms"]), int(message["generation"]))
         elif kind in ("started", "stopped", "problem"):
             self._note(kind, str(message.get("words", "")))
+
+    def _welcome(self, page: str) -> None:
+        self.send({"type": "welcome"})
+        self._said_hello.set()
+        if page != self._page:  # which knows nothing of what was said before
+            self._page = page
+            self._line.caption_all(self)
 
     def _note(self, kind: str, problem: str) -> None:
         self.problem = problem
@@ -231,6 +241,10 @@ class TalkWidget(anywidget.AnyWidget):
         self.state = "ended"
         self.send({"type": "stop"})
         self._stopped.set()
+
+
+# Where it is public, for reprs.
+TalkWidget.__module__ = "realtime_sync.notebook"
 
 
 class _TalkLine:
@@ -338,6 +352,18 @@ def _line_of(connection: RealtimeConnection) -> _TalkLine:
     if line is None:
         line = _lines[connection] = _TalkLine(connection)
     return line
+
+
+def _listen_while_blocked(comm: Any) -> None:
+    """
+    Let messages of the front end be handled where it wants them to be.
+
+    A front end sends a widget's messages to a subshell of the kernel, which listens
+    while a cell runs. From ipykernel 7.4 on, they go to the shell that was the last to
+    send to the widget instead: here to the one that waits for them in a cell.
+    """
+    if hasattr(comm, "_reply_subshell_for"):
+        comm._reply_subshell_for = lambda data, wanted: wanted
 
 
 def _check(connection: RealtimeConnection) -> None:

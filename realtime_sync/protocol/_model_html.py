@@ -20,9 +20,10 @@ _TEXT_LIMIT = 2000  # characters
 
 def model_html(model: Model) -> Html:
     """Return *model* as a table: its type, and its fields but for absent ones."""
-    title = tag("b", str(getattr(model, "type", "") or type(model).__name__))
-    kind = tag("span", f" {type(model).__name__}", style=FAINT)
-    return tag("div", title, kind, _fields(model))
+    name = type(model).__name__
+    wire_type = str(getattr(model, "type", "") or "")
+    kind = tag("span", f" {wire_type}", style=FAINT)
+    return tag("div", tag("b", name), kind, _fields(model), style="padding-left:6px")
 
 
 def rows(pairs: Mapping[str, str]) -> Html:
