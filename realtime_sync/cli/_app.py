@@ -22,6 +22,7 @@ __all__ = ["App", "app"]
 # In the order of the help; each is the module and the name of its command.
 _COMMANDS = (
     "talk",
+    "chat",
     "transcribe",
     "speak",
     "doctor",

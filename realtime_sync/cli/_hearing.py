@@ -187,10 +187,11 @@ class _Ledger:
         return self._turns.setdefault(item_id, new)
 
     def _started(self, event: InputAudioBufferSpeechStarted) -> None:
-        self._turn(event.item_id, event.audio_start_ms)
+        self._turn(event.item_id, event.audio_start_ms or 0)
 
     def _stopped(self, event: InputAudioBufferSpeechStopped) -> None:
-        self._turn(event.item_id).end_ms = event.audio_end_ms
+        turn = self._turn(event.item_id)
+        turn.end_ms = event.audio_end_ms or turn.end_ms
 
     def _committed(self, event: InputAudioBufferCommitted) -> None:
         self._turn(event.item_id).committed = True

@@ -10,7 +10,7 @@ import click
 from rich.live import Live
 from rich.text import Text
 
-from ..audio import rms_dbfs
+from .. import audio
 from ..connection import RealtimeConnection
 from ..protocol import (
     ConversationItemInputAudioTranscriptionCompleted,
@@ -25,7 +25,13 @@ from ..protocol import (
 from ._output import Output, harmless
 
 
-__all__ = ["Captions", "converse", "voice_options"]
+__all__ = [
+    "Captions",
+    "converse",
+    "follow_microphone",
+    "open_device",
+    "voice_options",
+]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -50,7 +56,7 @@ def voice_options(command: F) -> F:
 
 
 def converse(
-    connect: Callable[[], RealtimeConnection],
+    connect: Callable[[], contextlib.AbstractContextManager[RealtimeConnection]],
     output: Output,
     *,
     interruptible: bool = True,
@@ -72,24 +78,48 @@ def converse(
         OSError: A device cannot be opened.
         ConnectionClosed: The connection ended.
     """
-    from ..audio import Microphone, Speaker
-
-    captions = Captions(output)
     with (
-        Microphone(**_device(input_device)) as microphone,
-        Speaker(**_device(output_device)) as speaker,
+        open_device("Microphone", input_device) as microphone,
+        open_device("Speaker", output_device) as speaker,
         connect() as connection,
-        captions.following(connection),
     ):
         connection.play(speaker, interruptible=interruptible)
-        output.notice("speak; Ctrl-C ends it")
+        follow_microphone(connection, microphone, output)
+
+
+def follow_microphone(
+    connection: RealtimeConnection, microphone: Iterable[bytes], output: Output
+) -> None:
+    """
+    Send what a microphone hears, until it ends, with captions of both sides.
+
+    Args:
+        connection: Of a session in which the server finds the turns.
+        microphone: The microphone.
+        output: Where captions go.
+    """
+    captions = Captions(output)
+    output.notice("speak; Ctrl-C ends it")
+    with captions.following(connection):
         connection.append_audio(captions.metered(microphone))
 
 
-def _device(name: str | None) -> dict[str, Any]:
+def open_device(kind: str, name: str | None) -> Any:
+    """
+    Return a `Microphone` or a `Speaker`.
+
+    Args:
+        kind: Which of them.
+        name: The device's number or name; None for the default one.
+
+    Raises:
+        ImportError: The extra devices is not installed.
+        OSError: The device cannot be opened.
+    """
+    make = getattr(audio, kind)
     if name is None:
-        return {}
-    return {"device": int(name) if name.isdigit() else name}
+        return make()
+    return make(device=int(name) if name.isdigit() else name)
 
 
 class Captions:
@@ -111,23 +141,30 @@ class Captions:
     @contextlib.contextmanager
     def following(self, connection: RealtimeConnection) -> Iterator[None]:
         """Show what is said on *connection* within the block."""
-        for event_type, handler in self._handlers().items():
+        handlers = self._handlers()
+        for event_type, handler in handlers.items():
             connection.on(event_type, handler)
-        if self._output.is_live:
-            with Live(
-                get_renderable=self.__rich__,
-                console=self._output.out,
-                refresh_per_second=8,
-                transient=True,
-            ):
+        try:
+            with self._live():
                 yield
-        else:
-            yield
+        finally:
+            for event_type, handler in handlers.items():
+                connection.off(event_type, handler)
+
+    def _live(self) -> contextlib.AbstractContextManager[object]:
+        if not self._output.is_live:
+            return contextlib.nullcontext()
+        return Live(
+            get_renderable=self.__rich__,
+            console=self._output.out,
+            refresh_per_second=8,
+            transient=True,
+        )
 
     def metered(self, pieces: Iterable[bytes]) -> Iterator[bytes]:
         """Yield *pieces* of PCM, and show how loud they are."""
         for piece in pieces:
-            self._level = rms_dbfs(piece) if piece else _QUIET
+            self._level = audio.rms_dbfs(piece) if piece else _QUIET
             yield piece
 
     def __rich__(self) -> Text:

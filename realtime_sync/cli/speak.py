@@ -13,6 +13,7 @@ import click
 from ..audio import WavWriter
 from ._options import Link, link_options
 from ._output import Output
+from ._voice import open_device
 
 
 __all__ = ["speak"]
@@ -64,7 +65,9 @@ def speak(
     size = 0
     with contextlib.ExitStack() as stack:
         writer = stack.enter_context(_file(target)) if target else None
-        speaker = stack.enter_context(_speaker(output_device)) if play else None
+        speaker = (
+            stack.enter_context(open_device("Speaker", output_device)) if play else None
+        )
         for piece in _shown(pieces, link.output):
             size += len(piece)
             if writer is not None:
@@ -84,14 +87,6 @@ def _file(target: str) -> Iterator[WavWriter]:
     destination: Any = sys.stdout.buffer if target == "-" else Path(target)
     with WavWriter(destination) as writer:
         yield writer
-
-
-def _speaker(device: str | None) -> Any:
-    from ..audio import Speaker
-
-    if device is None:
-        return Speaker()
-    return Speaker(device=int(device) if device.isdigit() else device)
 
 
 def _shown(pieces: Iterator[bytes], output: Output) -> Iterator[bytes]:

@@ -108,8 +108,9 @@ def transcribe(
                 transcript = work.transcribe(path, bars.bar(path))
             except _TOLD as exc:
                 outcome = outcome_of(exc, "realtime-sync transcribe --help")
-                named = attrs.evolve(outcome, what=f"{path}: {outcome.what}")
-                output.failure(named)
+                if str(path) not in outcome.what:
+                    outcome = attrs.evolve(outcome, what=f"{path}: {outcome.what}")
+                output.failure(outcome)
                 code = code or outcome.code
                 continue
             _publish(transcript, format_, place, output, several=len(files) > 1)
