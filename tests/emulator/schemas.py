@@ -83,7 +83,7 @@ def differences(payload: dict[str, Any], dialect: str = "ga") -> list[str]:
     if payload["type"].startswith(_OTHERWISE):
         return []
     if dialect == "preview":
-        payload = _in_newer_names(payload)
+        payload = in_newer_names(payload)
     if payload["type"] in _OF_THE_GA:
         dialect = "ga"
     validator = _validators(dialect)[payload["type"]]
@@ -95,7 +95,8 @@ def differences(payload: dict[str, Any], dialect: str = "ga") -> list[str]:
     ]
 
 
-def _in_newer_names(payload: dict[str, Any]) -> dict[str, Any]:
+def in_newer_names(payload: dict[str, Any]) -> dict[str, Any]:
+    """Return an event of the preview under the names that its schemas have."""
     for old, new in _NEWER_NAMES.items():
         if payload["type"].startswith(old):
             payload = {**payload, "type": payload["type"].replace(old, new, 1)}

@@ -75,7 +75,7 @@ def _speaking_endpoint() -> Iterator[str]:
     """An emulator that really hears and speaks."""
     pytest.importorskip("hibari", reason="needs the extra speech")
     pytest.importorskip("ctranslate2", reason="needs the extra speech")
-    yield from _serve("--speech", "real")
+    yield from _serve("--speech", "real", "--speed", "2")
 
 
 class Call:
@@ -218,11 +218,39 @@ def test_barge_in(call: Call) -> None:
     assert call.types().count("input_audio_buffer.speech_started") == 2
 
 
+def _question() -> bytes:
+    with wave.open(str(ROOT / "examples" / "audio" / "question.wav")) as file:
+        return file.readframes(file.getnframes())
+
+
+@pytest.mark.speech
+def test_barge_in_with_real_speech(spoken_call: Call) -> None:
+    """A recorded voice ends the answer in the middle of a word, and is answered."""
+    _update(spoken_call, audio={"input": {"transcription": {"model": "whisper-1"}}})
+    question = _question() + bytes(_SECOND)
+    spoken_call.say(question)
+    spoken_call.until("response.output_audio.delta")
+    spoken_call.say(question)
+    first = spoken_call.until("response.done").response
+    started = spoken_call.types().index("input_audio_buffer.speech_started")
+    second = spoken_call.until("response.done").response
+
+    assert ("cancelled", "turn_detected") == (
+        first.status,
+        first.status_details.reason,
+    )
+    assert "incomplete" == first.output[0].status
+    assert spoken_call.types().index("response.done") > started
+    assert "completed" == second.status
+    assert len(second.output[0].content[0].transcript) > len(
+        first.output[0].content[0].transcript
+    )
+
+
 @pytest.mark.speech
 def test_spoken_turn_with_real_speech(spoken_call: Call) -> None:
     """A recorded question is understood, and answered by a voice."""
-    with wave.open(str(ROOT / "examples" / "audio" / "question.wav")) as file:
-        question = file.readframes(file.getnframes())
+    question = _question()
     _update(spoken_call, audio={"input": {"transcription": {"model": "whisper-1"}}})
     spoken_call.say(question + bytes(_SECOND))
     done = spoken_call.until("response.done").response
