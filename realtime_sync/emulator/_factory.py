@@ -11,7 +11,9 @@ from ..protocol import ClientEvent
 from ..protocol.codec import Dialect
 from ._clock import Clock
 from ._mcp import McpServers
+from ._recorded_script import Script
 from ._translation import TranslationMachine, Translator
+from .recorded import RecordedSession
 from .replies import Replier
 from .session import Session
 from .settings import EmulatorSettings
@@ -33,6 +35,7 @@ class MachineFactory:
         replies: What the model answers.
         translate: Translates in translation sessions.
         mcp_servers: The tools of MCP servers.
+        script: What a recorded server said, which is all that there is then; or None.
     """
 
     settings: EmulatorSettings
@@ -41,6 +44,7 @@ class MachineFactory:
     replies: Replier
     translate: Translator | None
     mcp_servers: McpServers
+    script: Script | None = None
 
     def make(
         self,
@@ -50,7 +54,7 @@ class MachineFactory:
         dialect: Dialect = "ga",
         setup: Any = None,
         observe: Callable[[ClientEvent], None] | None = None,
-    ) -> Session | TranslationMachine:
+    ) -> Session | TranslationMachine | RecordedSession:
         """
         Return a session that has not started.
 
@@ -64,6 +68,14 @@ class MachineFactory:
         Raises:
             RequestError: The service would refuse *setup*.
         """
+        if self.script is not None:
+            return RecordedSession(
+                self.script,
+                settings=self.settings,
+                clock=self.clock,
+                dialect=dialect,
+                observe=observe,
+            )
         model = getattr(setup, "model", None) or model
         machine: Session | TranslationMachine
         if kind == "translation":

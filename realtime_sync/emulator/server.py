@@ -13,6 +13,7 @@ from typing import Any
 
 from websockets.sync.server import Server, serve
 
+from .._recording_reader import Recording
 from .._worker_pool import WorkerPool
 from ..protocol import InputAudioBufferDtmfEventReceived
 from ._certificate import Certificate
@@ -24,6 +25,7 @@ from ._http import HttpConnection
 from ._mcp import make_servers
 from ._reception import Reception
 from ._record import SessionRecord
+from ._recorded_script import Script
 from ._sabotage import Faults
 from ._translation import Translator
 from .control import ControlApi
@@ -59,6 +61,8 @@ class RealtimeEmulator:
             `default_speech`. Nothing is loaded before it is needed.
         translate: Translates in translation sessions: called with a text and the
             language to be spoken; the text itself by default.
+        recording: A recording whose server's side every client gets, instead of all
+            that hears and answers; see `realtime_sync.emulator.recorded`.
         mcp_servers: The tools of MCP servers, by the server's label: functions, which
             the emulator runs as the service runs those of a server.
         tls: Whether to serve wss, with a certificate that is made for it.
@@ -81,6 +85,7 @@ class RealtimeEmulator:
         replies: Replier | Iterable[Reply | str] | None = None,
         speech: Speech | str = "auto",
         translate: Translator | None = None,
+        recording: str | os.PathLike[str] | None = None,
         mcp_servers: Mapping[str, Iterable[Callable[..., Any]]] | None = None,
         tls: bool = False,
         api_keys: Collection[str] | None = None,
@@ -110,6 +115,7 @@ class RealtimeEmulator:
             replies=make_replier(replies),
             translate=translate,
             mcp_servers=make_servers(mcp_servers or {}),
+            script=Script(Recording(recording)) if recording is not None else None,
         )
         self.control = ControlApi(
             clock=self.clock,
