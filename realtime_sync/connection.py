@@ -194,7 +194,7 @@ class RealtimeConnection(SpeechCommands):
 
     def use_functions(
         self,
-        functions: Iterable[Callable[..., Any]] | Mapping[str, Callable[..., Any]],
+        functions: Iterable[Callable[..., Any]] | Mapping[str, Callable[..., Any]] = (),
         *,
         update: bool = True,
         **options: Any,
@@ -202,10 +202,14 @@ class RealtimeConnection(SpeechCommands):
         """
         Let the model call Python functions; see `realtime_sync.functions`.
 
+        Tools of MCP servers, which the service runs, are no business of it, save for
+        the approval that it may ask for: ``use_functions(approve=...)``.
+
         Args:
             functions: The functions; as a mapping, by the names that they get.
             update: Whether to tell the session now. Without, `update_session()` has to.
-            options: The keyword arguments of `FunctionRunner`, such as *timeout*.
+            options: The keyword arguments of `FunctionRunner`, such as *timeout*,
+                *max_rounds* and *approve*.
 
         Returns:
             What runs them. It ends with the connection.
@@ -231,7 +235,7 @@ class RealtimeConnection(SpeechCommands):
             self._functions = runner
         # First: who waits for a response has to find the calls that it began.
         self._absorber.register(runner.handlers(), runner.end, first=True)
-        if update:
+        if update and runner.tools:
             self.update_session(self._with_tools(RealtimeSession()))
         return runner
 

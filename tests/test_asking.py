@@ -12,8 +12,13 @@ import scripted
 
 from realtime_sync import (
     ConnectionClosed,
+    ConversationItemDone,
+    McpApprovalRequest,
+    McpApprovalResponse,
     RealtimeClient,
     RealtimeConnection,
+    ResponseMcpCallCompleted,
+    ResponseMcpCallFailed,
     ServerError,
     UnknownObject,
 )
@@ -27,6 +32,7 @@ from realtime_sync.emulator import (
     ToneSpeech,
     Turn,
     call,
+    call_mcp,
 )
 from realtime_sync.protocol import RateLimit, RateLimitsUpdated
 from realtime_sync.transport import FakeTransport
@@ -264,6 +270,53 @@ def test_close_while_a_function_runs(client: RealtimeClient) -> None:
         stop.set()
 
     assert connection.closed
+
+
+# Tools of MCP servers
+
+
+def search(query: str) -> str:
+    """Search the documentation."""
+    return f"3 pages on {query}"
+
+
+@pytest.mark.parametrize("approved", [True, False])
+def test_mcp_tools_run_if_approved(approved: bool) -> None:
+    """A tool of an MCP server is run by the service if the callback approves of it."""
+    asked: list[McpApprovalRequest] = []
+
+    def approve(request: McpApprovalRequest) -> bool:
+        asked.append(request)
+        return approved
+
+    def search_then_tell(turn: Turn) -> Reply:
+        if turn.last_output is None and "whales" in turn.heard:
+            return Reply(mcp_calls=[call_mcp("docs", "search", query="whales")])
+        return Reply(f"I found {turn.last_output}.")
+
+    docs = {"type": "mcp", "server_label": "docs", "server_url": "https://docs.test/"}
+    with (
+        RealtimeEmulator(
+            replies=search_then_tell, speech=TONES, mcp_servers={"docs": [search]}
+        ) as emulator,
+        RealtimeClient(emulator.endpoint, "key", model="m").connect(
+            session={"tools": [docs], "output_modalities": ["text"]}
+        ) as connection,
+    ):
+        connection.use_functions(approve=approve)
+        ended = connection.events(
+            ResponseMcpCallCompleted, ResponseMcpCallFailed, timeout=WAIT
+        )
+        answered = connection.events(ConversationItemDone, timeout=WAIT)
+        connection.ask("Are there whales?", timeout=WAIT)
+        if approved:
+            assert isinstance(next(ended), ResponseMcpCallCompleted)
+        else:
+            any(isinstance(e.item, McpApprovalResponse) for e in answered)
+        final = connection.create_response().result(timeout=WAIT)
+
+    assert [("docs", "search")] == [(each.server_label, each.name) for each in asked]
+    assert (final.text == "I found 3 pages on whales.") is approved
 
 
 def _text(text: str) -> dict[str, str]:
