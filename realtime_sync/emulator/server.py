@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import logging
+import os
 import ssl
 import threading
 from collections.abc import Callable, Collection, Iterable, Mapping
