@@ -121,8 +121,8 @@ class Browser:
         with contextlib.suppress(ConnectionClosed):
             self.socket.send(message)
 
-    def expect(self, kind: str, **facts: Any) -> dict[str, Any]:
-        """Return the next message of a kind, with such facts; keep the audio."""
+    def expect(self, *kinds: str, **facts: Any) -> dict[str, Any]:
+        """Return the next message of some kinds, with such facts; keep the audio."""
         while True:
             received = self.socket.recv(timeout=WAIT)
             if isinstance(received, bytes):
@@ -130,8 +130,20 @@ class Browser:
                 continue
             message: dict[str, Any] = json.loads(received)
             self.seen.append(message)
-            if message["type"] == kind and facts.items() <= message.items():
+            if message["type"] in kinds and facts.items() <= message.items():
                 return message
+
+    def expect_turn(self) -> str:
+        """Return what was heard of the user, when the answer to it is complete."""
+        missing = {"heard": "", "response_done": ""}
+        heard = ""
+        while missing:
+            message = self.expect(*missing)
+            if message["type"] == "heard" and message["final"]:
+                heard = message["text"]
+            if message.get("final", True):
+                missing.pop(message["type"])
+        return heard
 
     def wait_closed(self) -> tuple[int, str]:
         """Return the code and the reason with which the socket is closed."""

@@ -80,12 +80,11 @@ def test_a_spoken_question_is_answered_in_speech(serve: Serve) -> None:
     """What the microphone sends is heard, answered, and comes back as sound."""
     with serve().open() as browser:
         browser.say(QUESTION)
-        heard = browser.expect("heard", final=True)
-        browser.expect("response_done", status="completed")
+        heard = browser.expect_turn()
 
         kinds = [message["type"] for message in browser.seen]
         said = next(m for m in browser.seen if m["type"] == "said" and m["final"])
-        assert "What is the capital of Norway?" == heard["text"]
+        assert "What is the capital of Norway?" == heard
         assert "You said: What is the capital of Norway?" == said["text"]
         assert said["text"] == ToneSpeech().transcribe(bytes(browser.audio))
         assert kinds.index("speech_started") < kinds.index("speech_stopped")
@@ -111,11 +110,10 @@ def test_push_to_talk_waits_for_the_commit(
     with serve().open(start={"turns": "push"}) as browser:
         browser.say(QUESTION)
         browser.send(type="commit")
-        heard = browser.expect("heard", final=True)
-        browser.expect("response_done")
+        heard = browser.expect_turn()
 
         kinds = [message["type"] for message in browser.seen]
-        assert "What is the capital of Norway?" == heard["text"]
+        assert "What is the capital of Norway?" == heard
         assert "speech_started" not in kinds
 
 
@@ -150,8 +148,7 @@ def test_clear_forgets_what_was_said(serve: Serve) -> None:
         browser.say(ToneSpeech().speak("Hello"))
         browser.send(type="commit")
 
-        assert "Hello" == browser.expect("heard", final=True)["text"]
-        browser.expect("response_done")
+        assert "Hello" == browser.expect_turn()
 
 
 def test_functions_run_in_the_context_of_the_application(
