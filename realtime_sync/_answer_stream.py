@@ -121,6 +121,11 @@ class AnswerStream:
     ) -> None:
         self.close()
 
+    def _ipython_display_(self) -> None:
+        from .notebook import show
+
+        show(self)
+
     def __repr__(self) -> str:
         return f"<AnswerStream {self._responses[-1]!r}>"
 
@@ -134,12 +139,21 @@ class AnswerStream:
 
     def result_by(self, deadline: Deadline) -> ResponseResult:
         """Do as `result()` does, by a *deadline* of the caller's."""
+        try:
+            for response in self.responses_by(deadline):
+                result = response.result(deadline.remaining())
+        except KeyboardInterrupt:
+            self.cancel()  # who gives up on an answer may go on with the session
+            raise
+        return result
+
+    def responses_by(self, deadline: Deadline) -> Iterator[ResponseStream]:
+        """Yield the responses, and after each wait until *deadline* for the next."""
         index = 0
         while (response := self._response(index, deadline)) is not None:
-            result = response.result(deadline.remaining())
+            yield response
             index += 1
         self._close()
-        return result
 
     # Private methods
 

@@ -28,7 +28,8 @@ import time
 from collections.abc import Hashable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from ._asking import Question, user_message
+from ._answer_stream import AnswerStream
+from ._asking import Question
 from ._base_connection import BaseConnection
 from ._deadline import Deadline
 from ._notebook_audio import DEFAULT_LIMIT, Budget, audio_of, limits, player
@@ -105,7 +106,10 @@ def keep(connection: B, *, name: Hashable = None) -> B:
 
 
 def show(
-    stream: ResponseStream, *, timeout: float | None = None, refresh: float = 0.1
+    stream: ResponseStream | AnswerStream,
+    *,
+    timeout: float | None = None,
+    refresh: float = 0.1,
 ) -> None:
     """
     Show a response in the cell while it arrives, until it has ended.
@@ -118,7 +122,7 @@ def show(
     In a terminal the words are printed.
 
     Args:
-        stream: The response.
+        stream: The response; or an answer, with the responses that it takes.
         timeout: Seconds to wait for its end, or None for no limit.
         refresh: Seconds between two updates, at least.
 
@@ -129,7 +133,12 @@ def show(
         ConnectionClosed: The connection ended before.
         ImportError: IPython is missing.
     """
-    _show(stream, Deadline(timeout, "the response"), refresh, time.monotonic())
+    deadline = Deadline(timeout, "the response")
+    begun = time.monotonic()
+    if isinstance(stream, ResponseStream):
+        _show(stream, deadline, refresh, begun)
+    else:
+        _show_all(stream, deadline, refresh, begun)
 
 
 def ask(
@@ -154,16 +163,12 @@ def ask(
         response: What differs from the session, for this response alone.
         timeout: Seconds to wait for the end of the answer.
     """
-    deadline = Deadline(timeout, "the answer")
-    connection.create_item(user_message(question, images), timeout=deadline.remaining())
     begun = time.monotonic()
-    stream: ResponseStream | None = connection.create_response(
-        response, when_busy="wait", timeout=deadline.remaining()
+    deadline = Deadline(timeout, "the answer")
+    answer = connection.ask(
+        question, images=images, response=response, stream=True, timeout=timeout
     )
-    while stream is not None:
-        _show(stream, deadline, 0.1, begun)
-        begun = time.monotonic()
-        stream = _follow_up(connection, stream, deadline)
+    _show_all(answer, deadline, 0.1, begun)
 
 
 def play(source: Any, *, autoplay: bool = False) -> None:
@@ -210,6 +215,14 @@ def __getattr__(name: str) -> Any:
     return TalkWidget
 
 
+def _show_all(
+    answer: AnswerStream, deadline: Deadline, refresh: float, begun: float
+) -> None:
+    for response in answer.responses_by(deadline):
+        _show(response, deadline, refresh, begun)
+        begun = time.monotonic()
+
+
 def _show(
     stream: ResponseStream, deadline: Deadline, refresh: float, begun: float
 ) -> None:
@@ -228,15 +241,6 @@ def _show(
             handle.update(shown, raw=True)
 
     show_live(stream, deadline, refresh=refresh, begun=begun, update=update)
-
-
-def _follow_up(
-    connection: RealtimeConnection, stream: ResponseStream, deadline: Deadline
-) -> ResponseStream | None:
-    result = stream.result(timeout=deadline.remaining())
-    if connection.functions is None or not result.function_calls:
-        return None
-    return connection.functions.follow_up(result.id, deadline.remaining())
 
 
 def _display() -> Any:
