@@ -37,6 +37,7 @@ IMPORTERS = {
 THREADS = {
     "_channel.py",  # the reader and the writer of a connection
     "_line.py",  # a look-up of a name, which has no timeout of its own
+    "_notebook_talk.py",  # plays into a browser
     "_recording_intake.py",  # writes what was captured, so that sessions need not wait
     "flask/_outbox.py",  # sends to a browser
     "_worker_pool.py",  # the user's functions that a model calls, and a player's feed
@@ -47,7 +48,8 @@ THREADS = {
 STARTERS = {"Thread", "Timer", "ThreadPoolExecutor"}
 
 # Public names are nobody's business there: what the module is for is to be run or read.
-NO_ALL = {"__main__.py", "_version.py"}
+# The package itself finds its names when they are asked for; they have a test of theirs.
+NO_ALL = {"__init__.py", "__main__.py", "_version.py"}
 
 
 def imports(name: str) -> Iterator[str]:
