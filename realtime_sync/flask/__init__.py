@@ -36,12 +36,13 @@ from ._limits import Limits
 from ._raw import RAW_CLIENT_EVENTS
 from ._records import Transcript, UsageReport
 from ._shutdown import listen_for_signals
-from .stores import MemoryStore, SnapshotStore
+from .stores import FileStore, MemoryStore, SnapshotStore
 
 
 __all__ = [
     "RAW_CLIENT_EVENTS",
     "CloseCode",
+    "FileStore",
     "Limits",
     "MemoryStore",
     "Realtime",

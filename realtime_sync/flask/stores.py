@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
+import os
+import tempfile
 import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable
+from pathlib import Path
 from typing import Protocol
 
 
-__all__ = ["MemoryStore", "SnapshotStore"]
+__all__ = ["FileStore", "MemoryStore", "SnapshotStore"]
 
 
 class SnapshotStore(Protocol):
@@ -74,3 +79,52 @@ class MemoryStore:
     def _drop(self, key: str) -> None:
         value, _ = self._kept.pop(key, (b"", 0.0))
         self._size -= len(value)
+
+
+class FileStore:
+    """
+    Snapshots as files: they outlive the server, and all its processes share them.
+
+    The conversations of your users are in these files, for this user of the machine
+    only. Thread-safe.
+
+    Args:
+        folder: Where they are; it is made if it is not there.
+    """
+
+    def __init__(self, folder: str | os.PathLike[str]) -> None:
+        self._folder = Path(folder)
+
+    def get(self, key: str) -> bytes | None:
+        """Return what was put for *key*, or None if it is not there any more."""
+        path = self._path(key)
+        try:
+            return path.read_bytes() if path.stat().st_mtime > time.time() else None
+        except FileNotFoundError:
+            return None
+
+    def put(self, key: str, value: bytes, expires: float) -> None:
+        """Keep *value* for *expires* seconds, in the place of what there was."""
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._sweep()
+        number, name = tempfile.mkstemp(dir=self._folder)  # for its owner only
+        with open(number, "wb") as file:
+            file.write(value)
+        end = time.time() + expires
+        os.utime(name, (end, end))  # a file's time is when it expires
+        os.replace(name, self._path(key))  # at once, for whoever reads
+
+    def delete(self, key: str) -> None:
+        """Forget what was put for *key*, if anything."""
+        self._path(key).unlink(missing_ok=True)
+
+    def _path(self, key: str) -> Path:
+        return self._folder / f"{hashlib.sha256(key.encode()).hexdigest()}.json"
+
+    def _sweep(self) -> None:
+        """Remove what has expired."""
+        now = time.time()
+        for path in self._folder.glob("*.json"):
+            with contextlib.suppress(FileNotFoundError):
+                if path.stat().st_mtime < now:
+                    path.unlink()

@@ -1,0 +1,64 @@
+"""Where conversations are kept for browsers that come back."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+
+pytest.importorskip("flask")
+pytest.importorskip("wsproto")
+
+from realtime_sync.flask import FileStore, MemoryStore, SnapshotStore
+
+
+@pytest.fixture(name="store", params=["memory", "files"])
+def _store(request: pytest.FixtureRequest, tmp_path: Path) -> SnapshotStore:
+    return MemoryStore() if request.param == "memory" else FileStore(tmp_path / "kept")
+
+
+def test_what_is_put_is_there(store: SnapshotStore) -> None:
+    """A store gives back what it was given, the last of it."""
+    store.put("a", b"1", 60)
+    store.put("a", b"2", 60)
+    store.put("b", b"3", 60)
+
+    assert (b"2", b"3", None) == (store.get("a"), store.get("b"), store.get("c"))
+
+
+def test_what_is_deleted_is_gone(store: SnapshotStore) -> None:
+    """What was deleted is not there, and may be deleted again."""
+    store.put("a", b"1", 60)
+    store.delete("a")
+    store.delete("a")
+
+    assert store.get("a") is None
+
+
+def test_what_has_expired_is_gone(store: SnapshotStore) -> None:
+    """A conversation is kept for as long as was asked, and no longer."""
+    store.put("a", b"1", -1)
+
+    assert store.get("a") is None
+
+
+def test_the_oldest_leave_a_full_memory() -> None:
+    """A store in memory has a size, and forgets first what was put first."""
+    store = MemoryStore(max_bytes=20)
+    for key in "abc":
+        store.put(key, b"0123456789", 60)
+
+    assert (None, b"0123456789") == (store.get("a"), store.get("c"))
+
+
+def test_files_are_for_their_owner_and_do_not_pile_up(tmp_path: Path) -> None:
+    """Nobody else reads the files, and what has expired is removed."""
+    store = FileStore(tmp_path / "kept")
+    store.put("a", b"1", -1)
+    store.put("../../b", b"2", 60)
+    (file,) = (tmp_path / "kept").iterdir()
+
+    assert 0o600 == os.stat(file).st_mode & 0o777
+    assert b"2" == FileStore(tmp_path / "kept").get("../../b")
