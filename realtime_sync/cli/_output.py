@@ -67,9 +67,14 @@ class Output:
         return self.out.is_terminal and not self.as_json
 
     @property
-    def shows_progress(self) -> bool:
-        """Whether bars and spinners are seen by somebody."""
-        return self.err.is_terminal and not self.as_json
+    def progress(self) -> Screen | None:
+        """Where bars and spinners are seen by somebody; None for nowhere."""
+        if self.as_json:
+            return None
+        # Lines that are printed meanwhile must be from the same console.
+        if self.out.is_terminal:
+            return self.out
+        return self.err if self.err.is_terminal else None
 
     # Results
 
@@ -82,14 +87,12 @@ class Output:
         """Print some text at once, with no line break behind it."""
         if self.as_json:
             return
-        shown = Text(label, style=style) + Text(harmless(text))
-        self.out.print(shown, end="", soft_wrap=True)
-        self.out.file.flush()
-
-    def raw(self, text: str) -> None:
-        """Print *text* as it is, such as the content of a file."""
-        sys.stdout.write(text)
-        sys.stdout.flush()
+        if self.out.is_terminal:
+            shown = Text.assemble((label, style), harmless(text))
+            self.out.print(shown, end="", soft_wrap=True)
+        else:
+            sys.stdout.write(label + harmless(text))
+            sys.stdout.flush()
 
     def record(self, event: str, **fields: Any) -> None:
         """Print an object for machines; nothing for people."""
@@ -103,7 +106,7 @@ class Output:
         if self.as_json:
             _write_json(sys.stderr, {"event": "notice", "message": text})
         else:
-            self.err.print(Text(harmless(text), style="dim"), soft_wrap=True)
+            self._remarks.print(Text(harmless(text), style="dim"), soft_wrap=True)
 
     def failure(self, outcome: Outcome) -> None:
         """Tell an error in two lines: what happened, and the remedy."""
@@ -116,9 +119,15 @@ class Output:
             }
             _write_json(sys.stderr, fields)
             return
-        what = Text("realtime-sync: ", style="bold red") + Text(harmless(outcome.what))
-        self.err.print(what, soft_wrap=True)
-        self.err.print(Text(harmless(outcome.remedy)), soft_wrap=True)
+        what = Text.assemble(("realtime-sync: ", "bold red"), harmless(outcome.what))
+        self._remarks.print(what, soft_wrap=True)
+        self._remarks.print(Text(harmless(outcome.remedy)), soft_wrap=True)
+
+    @property
+    def _remarks(self) -> Screen:
+        # On one terminal by one console, or a bar that is being drawn would be torn.
+        both = self.out.is_terminal and self.err.is_terminal
+        return self.out if both else self.err
 
 
 def _screen(file: TextIO) -> Screen:

@@ -38,6 +38,9 @@ def typed_lines(
             except EOFError:
                 print()
                 return
+            except KeyboardInterrupt:
+                print()  # or the shell's prompt would be behind this one
+                raise
             yield line
 
 

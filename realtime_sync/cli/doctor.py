@@ -49,7 +49,8 @@ def doctor(link: Link, question: Path | None, timeout: float) -> int:
     questions, which the service charges for.
     """
     output = link.output
-    output.notice(f"settings from: {link.service.source}")
+    if not link.service.is_emulated:
+        output.notice(f"settings from: {link.service.source}")
     steps = _Steps(output)
     error: Exception | None = None
     with contextlib.closing(
@@ -68,7 +69,8 @@ class _Steps:
 
     def __init__(self, output: Output) -> None:
         self._output = output
-        self._status = output.err.status("") if output.shows_progress else None
+        screen = output.progress
+        self._status = screen.status("") if screen is not None else None
 
     def start(self, name: str) -> None:
         """Say which step is being taken."""
@@ -97,9 +99,16 @@ class _Steps:
             return
         mark, style = _MARKS[check.status]
         took = "" if check.status == "skipped" else f"{check.seconds:6.2f} s"
-        head = Text(f"{mark:<7}", style=style) + Text(f"{check.name:<11}", style="bold")
-        found = Text(harmless(check.summary), style="dim" if not took else "")
-        _print(output, head + Text(f"{took:>8}  ", style="dim") + found)
+        found = (harmless(check.summary), "" if took else "dim")
+        _print(
+            output,
+            Text.assemble(
+                (f"{mark:<7}", style),
+                (f"{check.name:<11}", "bold" if took else "dim"),
+                (f"{took:>8}  ", "dim"),
+                found,
+            ),
+        )
         for line in check.details:
             _print(output, Text(f"{'':>28}{harmless(line)}", style="dim"))
         if remedy:

@@ -91,11 +91,12 @@ def _file(target: str) -> Iterator[WavWriter]:
 
 def _shown(pieces: Iterator[bytes], output: Output) -> Iterator[bytes]:
     """Yield *pieces*; on a terminal, show how much there is."""
-    if not output.shows_progress:
+    screen = output.progress
+    if screen is None:
         yield from pieces
         return
     size = 0
-    with output.err.status("waiting for the first sound …") as status:
+    with screen.status("waiting for the first sound …") as status:
         for piece in pieces:
             size += len(piece)
             status.update(f"speaking: {size / 48_000:.1f} s")

@@ -178,7 +178,7 @@ def _publish(
     elif not output.as_json:
         if several and format_ == "text":
             output.line(transcript.file, style="bold")
-        output.raw(harmless(content))
+        output.words(content)
     fields = {"output": str(place)} if place is not None else {}
     output.record("transcript", **transcript.as_dict(), **fields)
 
@@ -187,18 +187,16 @@ class _Bars:
     """A bar for each file, on a terminal."""
 
     def __init__(self, output: Output) -> None:
-        self._progress = (
-            Progress(
+        self._progress: Progress | None = None
+        if output.progress is not None:
+            self._progress = Progress(
                 TextColumn("{task.description}"),
                 BarColumn(),
                 TextColumn("{task.fields[state]}"),
                 TimeRemainingColumn(),
-                console=output.err,
+                console=output.progress,
                 transient=True,
             )
-            if output.shows_progress
-            else None
-        )
 
     def __enter__(self) -> _Bars:
         if self._progress is not None:
