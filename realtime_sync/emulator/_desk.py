@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import attrs
 
@@ -24,6 +25,7 @@ from ._output import Output
 from ._plan import Plan, make_plan
 from ._response_parts import Part, parts_of
 from ._responses import ResponseRun
+from ._sound import sped_up
 from ._tokens import Tokens, text_tokens
 from .replies import Failure, Replier, Reply, Turn
 from .speech import Speech
@@ -137,7 +139,7 @@ class ResponseDesk:
             self._core,
             plan,
             compose=compose,
-            speak=lambda text: self._speech().speak(text, voice),
+            speak=lambda text: _spoken(self._speech(), text, voice, plan.speed),
             output=Output(
                 self._core,
                 plan,
@@ -290,6 +292,16 @@ def _head(plan: Plan) -> str:
         unstructure(tool) if isinstance(tool, Model) else tool for tool in plan.tools
     ]
     return plan.instructions + (json.dumps(tools, default=str) if tools else "")
+
+
+def _spoken(speech: Speech, text: str, voice: str, speed: float) -> bytes:
+    if speed == 1.0:
+        return speech.speak(text, voice)
+    speak_at: Any = getattr(speech, "speak_at", None)
+    if speak_at is None:
+        return sped_up(speech.speak(text, voice), speed)
+    pcm: bytes = speak_at(text, voice, speed)
+    return pcm
 
 
 def _frozen_copy(entry: Entry) -> Entry:

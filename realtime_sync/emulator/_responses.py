@@ -33,7 +33,8 @@ class ResponseRun:
         core: What the session's parts share.
         plan: What it was asked for.
         compose: Returns the parts of the reply; called outside of the session.
-        speak: Returns text spoken, as PCM; called outside of the session.
+        speak: Returns text spoken at the plan's speed, as PCM; called outside of the
+            session.
         output: Where it goes.
         finished: Called at the end, with this.
         cached: What the model may have read before.
@@ -106,7 +107,7 @@ class ResponseRun:
         pcm = reply.audio or b""
         if self.plan.speaks and reply.text and reply.audio is None:
             pcm = self._speak(reply.text)
-        if pcm and self.plan.speed != 1.0:
+        elif pcm and self.plan.speed != 1.0:
             pcm = sped_up(pcm, self.plan.speed)
         return Prepared(part, pcm, to_wire(pcm, self.plan.audio_format))
 

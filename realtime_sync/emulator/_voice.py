@@ -22,11 +22,13 @@ class Voice:
     def __init__(self) -> None:
         self._speakers = {_DEFAULT: self._load(_DEFAULT)}
 
-    def speak(self, text: str, voice: str | None = None) -> bytes:
+    def speak(
+        self, text: str, voice: str | None = None, *, speed: float = 1.0
+    ) -> bytes:
         """Return 16-bit mono PCM at 24 kHz, the same for the same text each time."""
         import numpy
 
-        floats = self._speaker(voice)(text, seed=0)
+        floats = self._speaker(voice)(text, speed=speed, seed=0)
         if text.strip() and not len(floats):
             # A text that it has no sound for, such as one in Chinese, is a pause.
             floats = numpy.zeros(6_000, numpy.float32)

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
 from ._recognition import Recogniser
+from ._sound import sped_up
 from ._tones import ToneSpeech
 from ._vad import SileroDetector, load_vad
 from ._voice import Voice
@@ -52,7 +53,12 @@ class SpeechDetector(Protocol):
 
 
 class Speech(Protocol):
-    """Hearing and speaking, shared by all sessions of an emulator: thread-safe."""
+    """
+    Hearing and speaking, shared by all sessions of an emulator: thread-safe.
+
+    One that has a method ``speak_at(text, voice, speed)`` too is asked for a session's
+    ``audio.output.speed``; else what was spoken is resampled, and changes its pitch.
+    """
 
     def detector(self) -> SpeechDetector:
         """Return a new detector, for one session."""
@@ -141,6 +147,20 @@ class RealSpeech:
             16-bit little-endian mono PCM at 24 kHz; none for a blank text.
         """
         return self._voice().speak(text, voice)
+
+    def speak_at(self, text: str, voice: str | None, speed: float) -> bytes:
+        """
+        Return *text* spoken faster or slower, at the pitch of the voice.
+
+        Args:
+            text: As for `speak`.
+            voice: As for `speak`.
+            speed: How many times as fast, as in ``audio.output.speed``: from 0.25 to
+                1.5. Below 0.5, which is what the voice can do, the pitch falls.
+        """
+        slowest = 0.5
+        pcm = self._voice().speak(text, voice, speed=max(slowest, speed))
+        return sped_up(pcm, speed / slowest) if speed < slowest else pcm
 
 
 def _load_recogniser(folder: str | Path | None) -> Recogniser:

@@ -167,6 +167,21 @@ class TestAudio:
 
         assert 38_400 == len(audio_of(answer(client)))
 
+    def test_speed_of_speech(self) -> None:
+        """What is spoken is shortened too, by the voice itself where it can."""
+
+        class Paced(type(TONES)):  # type: ignore[misc]
+            def speak_at(self, text: str, voice: str | None, speed: float) -> bytes:
+                return bytes(round(4_800 / speed))
+
+        lengths = []
+        for speech in (type(TONES), Paced):
+            client = Client(replies=["Good day."], speech=speech)
+            client.update(audio={"output": {"speed": 1.25}})
+            lengths.append(len(audio_of(answer(client))))
+
+        assert [len(TONES.speak("Good day.")) * 4 // 5, 3_840] == lengths
+
     def test_webrtc_events(self) -> None:
         """The account of played audio is kept where a setting wants it."""
         settings = EmulatorSettings.instant(output_audio_buffer=True)

@@ -296,6 +296,15 @@ class TestModels:
         """A voice that is not on this machine is spoken by one that is."""
         assert real.speak("Hello.") == real.speak("Hello.", voice="marin")
 
+    @pytest.mark.parametrize("speed", [0.4, 0.75, 1.5])
+    def test_speaks_faster_and_slower(self, real: RealSpeech, speed: float) -> None:
+        """Speech at another speed is that much shorter or longer, and mostly understood."""
+        text = "The weather in Paris is fine today."
+        pcm = real.speak_at(text, None, speed)
+
+        assert pytest.approx(len(real.speak(text)) / speed, rel=0.2) == len(pcm)
+        assert speed < 0.5 or "Paris is fine today." in real.transcribe(pcm)
+
     def test_no_words_are_a_pause(self, real: Speech) -> None:
         """Text that has no sound is a short silence, and no text is nothing."""
         assert bytes(12_000) == real.speak("你好")
