@@ -7,164 +7,103 @@ send queue. `RealtimeClient` holds the settings, `RealtimeConnection` is what it
 `connect()` returns, and everything below is documented where it is defined.
 """
 
-import typing as _typing
+import sys as _sys
 from importlib import import_module as _import_module
+from importlib.util import find_spec as _find_spec
 
-from . import protocol as _protocol
-from ._answer_stream import AnswerStream
-from ._server_responses import ServerResponses
-from ._version import VERSION as __version__  # noqa: N811  # by convention
-from .client import RealtimeClient
-from .connection import (
-    RealtimeConnection,
-    TranscriptionConnection,
-    TranslationConnection,
-)
-from .conversation import (
-    Conversation,
-    ConversationItem,
-    Loss,
-    Restoration,
-    restoration,
-    restore_events,
-)
-from .errors import (
-    AuthenticationError,
-    ConnectError,
-    ConnectionClosed,
-    ConnectionClosedError,
-    ConnectionClosedOK,
-    ControlError,
-    DecodeError,
-    HandshakeError,
-    LocalProtocolError,
-    ProtocolError,
-    RealtimeError,
-    RemoteProtocolError,
-    ResponseError,
-    SendQueueFull,
-    ServerError,
-    SessionExpired,
-    WebhookError,
-)
-from .protocol import *  # noqa: F403  # its `__all__` is tested
-from .response_stream import ResponseResult, ResponseStream
-from .usage import Prices, UsageTotals
+from ._version import VERSION as _VERSION
 
 
-if _typing.TYPE_CHECKING:
-    from .control import ControlClient, EphemeralKey, RealtimeCall
-    from .functions import (
-        FunctionContext,
-        FunctionResult,
-        FunctionRunner,
-        NoResponse,
-        function_tool,
-    )
-    from .playback import Interruption, Playback
-    from .webhooks import (
-        IncomingCall,
-        RealtimeCallIncoming,
-        SipHeader,
-        UnknownWebhook,
-        parse_webhook,
-    )
+__version__ = _VERSION
 
-__all__ = [
-    "AnswerStream",
-    "AuthenticationError",
-    "ConnectError",
-    "ConnectionClosed",
-    "ConnectionClosedError",
-    "ConnectionClosedOK",
-    "ControlClient",
-    "ControlError",
-    "Conversation",
-    "ConversationItem",
-    "DecodeError",
-    "EphemeralKey",
-    "FunctionContext",
-    "FunctionResult",
-    "FunctionRunner",
-    "HandshakeError",
-    "IncomingCall",
-    "Interruption",
-    "LocalProtocolError",
-    "Loss",
-    "NoResponse",
-    "Playback",
-    "Prices",
-    "ProtocolError",
-    "RealtimeCall",
-    "RealtimeCallIncoming",
-    "RealtimeClient",
-    "RealtimeConnection",
-    "RealtimeError",
-    "RemoteProtocolError",
-    "ResponseError",
-    "ResponseResult",
-    "ResponseStream",
-    "Restoration",
-    "SendQueueFull",
-    "ServerError",
-    "ServerResponses",
-    "SessionExpired",
-    "SipHeader",
-    "TranscriptionConnection",
-    "TranslationConnection",
-    "UnknownWebhook",
-    "UsageTotals",
-    "WebhookError",
-    "__version__",
-    "function_tool",
-    "parse_webhook",
-    "restoration",
-    "restore_events",
-]
 
-__all__ += _protocol.__all__
-__all__.sort()
-
-# What not every program needs is imported when it is asked for.
-_LATER = {
-    "ControlClient": "control",
-    "EphemeralKey": "control",
-    "FunctionContext": "functions",
-    "FunctionResult": "functions",
-    "FunctionRunner": "functions",
-    "IncomingCall": "webhooks",
-    "Interruption": "playback",
-    "NoResponse": "functions",
-    "Playback": "playback",
-    "RealtimeCall": "control",
-    "RealtimeCallIncoming": "webhooks",
-    "SipHeader": "webhooks",
-    "UnknownWebhook": "webhooks",
-    "function_tool": "functions",
-    "parse_webhook": "webhooks",
+# A module is imported when the first of its names is asked for. So a program that needs
+# little of this package, such as pytest with its plugin, does not wait for the rest.
+# Type checkers read the same list in ``__init__.pyi``.
+_EXPORTS = {
+    "_answer_stream": ["AnswerStream"],
+    "_server_responses": ["ServerResponses"],
+    "client": ["RealtimeClient"],
+    "connection": [
+        "RealtimeConnection",
+        "TranscriptionConnection",
+        "TranslationConnection",
+    ],
+    "control": ["ControlClient", "EphemeralKey", "RealtimeCall"],
+    "conversation": [
+        "Conversation",
+        "ConversationItem",
+        "Loss",
+        "Restoration",
+        "restoration",
+        "restore_events",
+    ],
+    "errors": [
+        "AuthenticationError",
+        "ConnectError",
+        "ConnectionClosed",
+        "ConnectionClosedError",
+        "ConnectionClosedOK",
+        "ControlError",
+        "DecodeError",
+        "HandshakeError",
+        "LocalProtocolError",
+        "ProtocolError",
+        "RealtimeError",
+        "RemoteProtocolError",
+        "ResponseError",
+        "SendQueueFull",
+        "ServerError",
+        "SessionExpired",
+        "WebhookError",
+    ],
+    "functions": [
+        "FunctionContext",
+        "FunctionResult",
+        "FunctionRunner",
+        "NoResponse",
+        "function_tool",
+    ],
+    "playback": ["Interruption", "Playback"],
+    "response_stream": ["ResponseResult", "ResponseStream"],
+    "usage": ["Prices", "UsageTotals"],
+    "webhooks": [
+        "IncomingCall",
+        "RealtimeCallIncoming",
+        "SipHeader",
+        "UnknownWebhook",
+        "parse_webhook",
+    ],
 }
-
-
-def _publish(name: str, value: object) -> None:
-    """Let a name live here: reprs, tracebacks and pickles say realtime_sync."""
-    globals()[name] = value
-    if isinstance(value, type):
-        value.__module__ = __name__
-
-
-for _name in __all__:
-    if _name not in _LATER:
-        _publish(_name, globals()[_name])
-del _name
+_HOMES = {name: home for home, names in _EXPORTS.items() for name in names}
 
 
 def __getattr__(name: str) -> object:
-    if name not in _LATER:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value: object = getattr(_import_module(f".{_LATER[name]}", __name__), name)
-    _publish(name, value)
-    return value
+    if name == "__all__":
+        names = {*_HOMES, "__version__", *_import_module(".protocol", __name__).__all__}
+        globals()[name] = sorted(names)
+    elif name not in _HOMES and _find_spec(f"{__name__}.{name}"):
+        return _import_module(f".{name}", __name__)
+    elif not name.startswith("__"):
+        _import_module(f".{_HOMES.get(name, 'protocol')}", __name__)
+        _publish()
+    try:
+        return globals()[name]
+    except KeyError:
+        message = f"module {__name__!r} has no attribute {name!r}"
+        raise AttributeError(message) from None
+
+
+def _publish() -> None:
+    """Let what is loaded live here: reprs, tracebacks and pickles say realtime_sync."""
+    for home in (*_EXPORTS, "protocol"):
+        module = _sys.modules.get(f"{__name__}.{home}")
+        for name in _EXPORTS.get(home) or getattr(module, "__all__", ()):
+            if hasattr(module, name):  # not while the module is being imported
+                value = globals()[name] = getattr(module, name)
+                if isinstance(value, type):
+                    value.__module__ = __name__
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted({*globals(), *__getattr__("__all__")})

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import attrs
@@ -97,6 +101,46 @@ def test_keywords() -> None:
     assert ["endpoint", "credential"] == [
         field.name for field in fields if not field.kw_only
     ]
+
+
+def test_type_checkers_see_the_same() -> None:
+    """The stub of the package offers what the package does."""
+    stub = ast.parse(Path(realtime_sync.__file__).with_suffix(".pyi").read_text())
+    imports = [node for node in stub.body if isinstance(node, ast.ImportFrom)]
+    offered = [alias.asname or alias.name for node in imports for alias in node.names]
+
+    assert {*offered, *protocol.__all__} == {*NAMES, "*"}
+
+
+def test_import_is_lazy() -> None:
+    """Importing the package alone imports nothing that takes time."""
+    command = "import sys, realtime_sync; print(*sys.modules)"
+    shown = subprocess.run(
+        [sys.executable, "-c", command], capture_output=True, text=True, check=True
+    )
+    modules = set(shown.stdout.split())
+
+    assert set() == modules & {"attr", "ssl", "orjson", "websocket"}
+    assert {"realtime_sync", "realtime_sync._version"} == {
+        name for name in modules if name.startswith("realtime_sync")
+    }
+
+
+def test_modules_are_attributes() -> None:
+    """A module of the package need not be imported by its own name."""
+    command = "import realtime_sync; print(realtime_sync.transport.TEXT)"
+    shown = subprocess.run(
+        [sys.executable, "-c", command], capture_output=True, text=True, check=True
+    )
+
+    assert "1" == shown.stdout.strip()
+
+
+@pytest.mark.parametrize("name", ["nothing", "_nothing", "__wrapped__"])
+def test_unknown_names(name: str) -> None:
+    """A name that there is not is an `AttributeError`, as of any module."""
+    with pytest.raises(AttributeError, match=name):
+        getattr(realtime_sync, name)
 
 
 def test_version() -> None:

@@ -1,0 +1,77 @@
+# The names that `__init__.py` offers, for type checkers.
+
+from ._answer_stream import (
+    AnswerStream as AnswerStream,
+)
+from ._server_responses import (
+    ServerResponses as ServerResponses,
+)
+from .client import (
+    RealtimeClient as RealtimeClient,
+)
+from .connection import (
+    RealtimeConnection as RealtimeConnection,
+    TranscriptionConnection as TranscriptionConnection,
+    TranslationConnection as TranslationConnection,
+)
+from .control import (
+    ControlClient as ControlClient,
+    EphemeralKey as EphemeralKey,
+    RealtimeCall as RealtimeCall,
+)
+from .conversation import (
+    Conversation as Conversation,
+    ConversationItem as ConversationItem,
+    Loss as Loss,
+    Restoration as Restoration,
+    restoration as restoration,
+    restore_events as restore_events,
+)
+from .errors import (
+    AuthenticationError as AuthenticationError,
+    ConnectError as ConnectError,
+    ConnectionClosed as ConnectionClosed,
+    ConnectionClosedError as ConnectionClosedError,
+    ConnectionClosedOK as ConnectionClosedOK,
+    ControlError as ControlError,
+    DecodeError as DecodeError,
+    HandshakeError as HandshakeError,
+    LocalProtocolError as LocalProtocolError,
+    ProtocolError as ProtocolError,
+    RealtimeError as RealtimeError,
+    RemoteProtocolError as RemoteProtocolError,
+    ResponseError as ResponseError,
+    SendQueueFull as SendQueueFull,
+    ServerError as ServerError,
+    SessionExpired as SessionExpired,
+    WebhookError as WebhookError,
+)
+from .functions import (
+    FunctionContext as FunctionContext,
+    FunctionResult as FunctionResult,
+    FunctionRunner as FunctionRunner,
+    NoResponse as NoResponse,
+    function_tool as function_tool,
+)
+from .playback import (
+    Interruption as Interruption,
+    Playback as Playback,
+)
+from .protocol import *
+from .response_stream import (
+    ResponseResult as ResponseResult,
+    ResponseStream as ResponseStream,
+)
+from .usage import (
+    Prices as Prices,
+    UsageTotals as UsageTotals,
+)
+from .webhooks import (
+    IncomingCall as IncomingCall,
+    RealtimeCallIncoming as RealtimeCallIncoming,
+    SipHeader as SipHeader,
+    UnknownWebhook as UnknownWebhook,
+    parse_webhook as parse_webhook,
+)
+
+__version__: str
