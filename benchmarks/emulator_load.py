@@ -7,6 +7,9 @@ question every ten seconds, and plays the answer as it comes. What falls behind 
 lateness: by how much a piece of an answer arrives after the moment at which a speaker
 that began with the first piece needs it; and as the time from the end of the question
 to the first sound of the answer, of which 200 ms are the silence that ends a turn.
+
+With ``--cold`` it tells how long a new process takes from a question, appended at once,
+to the first sound of its answer, and how much memory it takes, models and all.
 """
 
 from __future__ import annotations
@@ -111,13 +114,64 @@ async def _run(url: str, callers: list[Caller]) -> None:
     await asyncio.gather(*calls)
 
 
+def _is_audible(pcm: bytes) -> bool:
+    return max(map(abs, array("h", pcm)), default=0) > _QUIET
+
+
+def _ask(socket: Any, question: bytes) -> float:
+    """Return the seconds from a question to the first sound of its answer."""
+    started = time.perf_counter()
+    audio = base64.b64encode(question + bytes(_SECOND // 2)).decode()
+    socket.send(json.dumps({"type": "input_audio_buffer.append", "audio": audio}))
+    heard = None
+    while (event := json.loads(socket.recv()))["type"] != "response.done":
+        is_sound = event["type"] == "response.output_audio.delta"
+        if is_sound and heard is None and _is_audible(base64.b64decode(event["delta"])):
+            heard = time.perf_counter()
+    assert heard is not None
+    return heard - started
+
+
+def _cold(speech: str) -> None:
+    from websockets.sync.client import connect as connect_sync
+
+    from realtime_sync.emulator import RealtimeEmulator
+
+    started = time.perf_counter()
+    with RealtimeEmulator(speech=speech) as emulator:
+        url = f"{emulator.endpoint}/v1/realtime?model=any"
+        with connect_sync(url, max_size=None, proxy=None) as socket:
+            opened = time.perf_counter() - started
+            before = _measure(os.getpid())[1]
+            waits = [_ask(socket, _question(speech)) for _ in range(4)]
+            after = _measure(os.getpid())[1]
+    later = ", ".join(f"{wait:.2f}" for wait in waits[1:])
+    print(f"start and connect: {opened:.2f} s")
+    print(f"first question to first sound: {waits[0]:.2f} s; later ones: {later} s")
+    print(f"memory, with the client: {before:.0f} MiB before, {after:.0f} MiB after")
+
+
+def _question(speech: str) -> bytes:
+    if speech == "tone":
+        return ToneSpeech().speak("What is the capital of Norway?")
+    return load_audio(_QUESTION).pcm
+
+
 def main() -> None:
     """Run one load and print what came of it."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--speech", choices=["tone", "real"], default="tone")
     parser.add_argument("--sessions", type=int, default=100)
     parser.add_argument("--turns", type=int, default=2)
+    parser.add_argument("--cold", action="store_true", help="measure a cold start")
     options = parser.parse_args()
+    if options.cold:
+        _cold(options.speech)
+        return
+    _load(options)
+
+
+def _load(options: argparse.Namespace) -> None:
     command = [sys.executable, "-m", "realtime_sync", "emulate", "--port", "0"]
     with subprocess.Popen(
         [*command, "--speech", options.speech, "--speed", "1"],
@@ -128,11 +182,7 @@ def main() -> None:
         assert emulator.stdout is not None
         url = emulator.stdout.readline().split()[1].rstrip(";")
         os.sched_setaffinity(0, set(range(os.cpu_count() or 1)) - {0} or {0})
-        question = (
-            ToneSpeech().speak("What is the capital of Norway?")
-            if options.speech == "tone"
-            else load_audio(_QUESTION).pcm
-        )
+        question = _question(options.speech)
         callers = [Caller(question, options.turns) for _ in range(options.sessions)]
         started, (cpu, _) = time.perf_counter(), _measure(emulator.pid)
         asyncio.run(_run(f"{url}/v1/realtime?model=any", callers))
@@ -140,7 +190,11 @@ def main() -> None:
         used, memory = _measure(emulator.pid)
         emulator.terminate()
     answers = sum(len(caller.waits) for caller in callers)
-    print(f"{options.sessions} sessions, {options.speech} speech, {elapsed:.0f} s")
+    load = os.getloadavg()[0]
+    print(
+        f"{options.sessions} sessions, {options.speech} speech, {elapsed:.0f} s, "
+        f"load average {load:.1f} with this"
+    )
     print(f"answers: {answers} of {options.sessions * options.turns}")
     print(f"emulator: {(used - cpu) / elapsed:.0%} of a core, {memory:.0f} MiB")
     _show("lateness", [late for caller in callers for late in caller.lateness])

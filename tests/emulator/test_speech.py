@@ -298,7 +298,7 @@ class TestModels:
 
     @pytest.mark.parametrize("speed", [0.4, 0.75, 1.5])
     def test_speaks_faster_and_slower(self, real: RealSpeech, speed: float) -> None:
-        """Speech at another speed is that much shorter or longer, and mostly understood."""
+        """At another speed speech is so much shorter or longer, and understood."""
         text = "The weather in Paris is fine today."
         pcm = real.speak_at(text, None, speed)
 
