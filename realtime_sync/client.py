@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
 import itertools
 import ssl
 import weakref
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Any, TypeVar
 
 import attrs
@@ -226,6 +228,27 @@ class RealtimeClient(Shortcuts):
         """
         endpoint = self._resolve(model=self.model, intent="translation")
         return _set_up(self._open(TranslationConnection, endpoint), session)
+
+    # Copies
+
+    def __copy__(self) -> RealtimeClient:
+        return self  # it does not change
+
+    def __deepcopy__(self, memo: object) -> RealtimeClient:
+        return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        credential = self.credential
+        # A function is pickled as its name, and asks for the token where it is called.
+        if credential is not None and not inspect.isfunction(credential):
+            raise TypeError(
+                "a RealtimeClient with a credential is not pickled, as the credential "
+                "would travel with it: send a function that makes the client where it "
+                "is used, such as RealtimeClient.from_environment"
+            )
+        fields = attrs.fields(RealtimeClient)
+        settings = {each.name: getattr(self, each.name) for each in fields}
+        return partial(type(self), **settings), ()
 
     # Private
 

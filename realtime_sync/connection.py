@@ -25,7 +25,7 @@ from .protocol.sessions import (
 )
 from .protocol.translation_events import SessionClose, SessionInputAudioBufferAppend
 from .response_stream import ResponseResult, ResponseStream
-from .usage import UsageTotals
+from .usage import UsageMeter, UsageTotals
 
 
 if TYPE_CHECKING:
@@ -41,6 +41,16 @@ class TranscriptionConnection(AudioCommands):
     """A live transcription session: audio in, transcripts out, no responses."""
 
     _session_class = TranscriptionSession
+
+    def _register_handlers(self) -> None:
+        self._usage = UsageMeter(self._monitor)
+        self._absorber.register(self._usage.handlers())
+        super()._register_handlers()
+
+    @property
+    def usage(self) -> UsageTotals:
+        """What all transcriptions took so far."""
+        return self._usage.totals
 
 
 class TranslationConnection(AudioInput):
