@@ -23,6 +23,15 @@ __version__ = _VERSION
 _EXPORTS = {
     "_answer_stream": ["AnswerStream"],
     "_server_responses": ["ServerResponses"],
+    "batch": [
+        "Batch",
+        "BatchOptions",
+        "BatchProgress",
+        "ItemResult",
+        "ask_many",
+        "run_many",
+        "transcribe_many",
+    ],
     "client": ["RealtimeClient"],
     "connection": [
         "RealtimeConnection",

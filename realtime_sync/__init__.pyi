@@ -6,6 +6,15 @@ from ._answer_stream import (
 from ._server_responses import (
     ServerResponses as ServerResponses,
 )
+from .batch import (
+    Batch as Batch,
+    BatchOptions as BatchOptions,
+    BatchProgress as BatchProgress,
+    ItemResult as ItemResult,
+    ask_many as ask_many,
+    run_many as run_many,
+    transcribe_many as transcribe_many,
+)
 from .client import (
     RealtimeClient as RealtimeClient,
 )
