@@ -39,7 +39,7 @@ __all__ = [
 # Sessions
 
 
-@attrs.frozen(kw_only=True, repr=False)
+@attrs.frozen(kw_only=True, repr=False, eq=False)
 class SessionUpdate(ClientEvent):
     """
     Change the configuration. The answer is `SessionUpdated`.
@@ -56,7 +56,7 @@ class SessionUpdate(ClientEvent):
     session: Session
 
 
-@attrs.frozen(kw_only=True, repr=False)
+@attrs.frozen(kw_only=True, repr=False, eq=False)
 class TranscriptionSessionUpdate(ClientEvent):
     """
     Change the configuration of a transcription, on servers that still know this.
@@ -76,7 +76,7 @@ class TranscriptionSessionUpdate(ClientEvent):
 # Conversation
 
 
-@attrs.frozen(kw_only=True, repr=False)
+@attrs.frozen(kw_only=True, repr=False, eq=False)
 class ConversationItemCreate(ClientEvent):
     """
     Put an item into the conversation. The answer is `ConversationItemAdded`.
@@ -95,7 +95,7 @@ class ConversationItemCreate(ClientEvent):
     previous_item_id: Maybe[str] = UNSET
 
 
-@attrs.frozen(kw_only=True, repr=False)
+@attrs.frozen(kw_only=True, repr=False, eq=False)
 class ConversationItemRetrieve(ClientEvent):
     """
     Ask for an item with its audio. The answer is `ConversationItemRetrieved`.
@@ -109,7 +109,7 @@ class ConversationItemRetrieve(ClientEvent):
     item_id: str
 
 
-@attrs.frozen(kw_only=True, repr=False)
+@attrs.frozen(kw_only=True, repr=False, eq=False)
 class ConversationItemTruncate(ClientEvent):
     """
     Cut what the assistant said to what was heard of it.
@@ -131,7 +131,7 @@ class ConversationItemTruncate(ClientEvent):
     audio_end_ms: int
 
 
-@attrs.frozen(kw_only=True, repr=False)
+@attrs.frozen(kw_only=True, repr=False, eq=False)
 class ConversationItemDelete(ClientEvent):
     """
     Take an item out of the conversation. The answer is `ConversationItemDeleted`.
@@ -148,7 +148,7 @@ class ConversationItemDelete(ClientEvent):
 # Input audio buffer
 
 
-@attrs.define(kw_only=True, repr=False)  # not frozen, see `ResponseOutputAudioDelta`
+@attrs.define(kw_only=True, repr=False, eq=False)  # open: `ResponseOutputAudioDelta`
 class InputAudioBufferAppend(ClientEvent):
     """
     Add audio to the input audio buffer. The only command without any answer.
@@ -163,7 +163,7 @@ class InputAudioBufferAppend(ClientEvent):
     audio: bytes
 
 
-@attrs.frozen(kw_only=True, repr=False)
+@attrs.frozen(kw_only=True, repr=False, eq=False)
 class InputAudioBufferCommit(ClientEvent):
     """
     Make a message of the user from the audio in the buffer.
@@ -176,7 +176,7 @@ class InputAudioBufferCommit(ClientEvent):
     type: ClassVar[str] = "input_audio_buffer.commit"
 
 
-@attrs.frozen(kw_only=True, repr=False)
+@attrs.frozen(kw_only=True, repr=False, eq=False)
 class InputAudioBufferClear(ClientEvent):
     """Drop the audio in the buffer. The answer is `InputAudioBufferCleared`."""
 
@@ -186,7 +186,7 @@ class InputAudioBufferClear(ClientEvent):
 # Output audio buffer: only where the service plays the audio itself (WebRTC, SIP)
 
 
-@attrs.frozen(kw_only=True, repr=False)
+@attrs.frozen(kw_only=True, repr=False, eq=False)
 class OutputAudioBufferClear(ClientEvent):
     """
     Stop playing what the model says. The answer is `OutputAudioBufferCleared`.
@@ -200,7 +200,7 @@ class OutputAudioBufferClear(ClientEvent):
 # Responses
 
 
-@attrs.frozen(kw_only=True, repr=False)
+@attrs.frozen(kw_only=True, repr=False, eq=False)
 class ResponseCreate(ClientEvent):
     """
     Make the model answer. The answer is `ResponseCreated`, and all that follows it.
@@ -217,7 +217,7 @@ class ResponseCreate(ClientEvent):
     response: Maybe[ResponseCreateParams] = UNSET
 
 
-@attrs.frozen(kw_only=True, repr=False)
+@attrs.frozen(kw_only=True, repr=False, eq=False)
 class ResponseCancel(ClientEvent):
     """
     Stop a response. It ends in a `ResponseDone` with the status ``cancelled``.
@@ -236,7 +236,7 @@ class ResponseCancel(ClientEvent):
 # Anything else
 
 
-@attrs.frozen(kw_only=True, repr=False)
+@attrs.frozen(kw_only=True, repr=False, eq=False)
 class UnknownClientEvent(ClientEvent):
     """
     A command whose type this version does not know.

@@ -47,7 +47,7 @@ __all__ = [
 # Content parts
 
 
-@attrs.frozen(kw_only=True, repr=False)
+@attrs.frozen(kw_only=True, repr=False, eq=False)
 class PromptCacheBreakpoint(Model):
     """
     Marks the end of a stretch of the prompt that is worth caching.
@@ -59,7 +59,7 @@ class PromptCacheBreakpoint(Model):
     mode: str
 
 
-@attrs.frozen(kw_only=True, repr=False)
+@attrs.frozen(kw_only=True, repr=False, eq=False)
 class InputText(Model):
     """
     Text from the user or the system.
@@ -75,7 +75,7 @@ class InputText(Model):
     prompt_cache_breakpoint: Maybe[PromptCacheBreakpoint] = UNSET
 
 
-@attrs.frozen(kw_only=True, repr=False)
+@attrs.frozen(kw_only=True, repr=False, eq=False)
 class InputAudio(Model):
     """
     Speech of the user.
@@ -92,7 +92,7 @@ class InputAudio(Model):
     transcript: Maybe[str] = UNSET
 
 
-@attrs.frozen(kw_only=True, repr=False)
+@attrs.frozen(kw_only=True, repr=False, eq=False)
 class InputImage(Model):
     """
     A picture from the user.
@@ -112,7 +112,7 @@ class InputImage(Model):
     prompt_cache_breakpoint: Maybe[PromptCacheBreakpoint] = UNSET
 
 
-@attrs.frozen(kw_only=True, repr=False)
+@attrs.frozen(kw_only=True, repr=False, eq=False)
 class InputFile(Model):
     """
     A document, given by one of *file_data*, *file_id* and *file_url*.
@@ -138,7 +138,7 @@ class InputFile(Model):
     prompt_cache_breakpoint: Maybe[PromptCacheBreakpoint] = UNSET
 
 
-@attrs.frozen(kw_only=True, repr=False)
+@attrs.frozen(kw_only=True, repr=False, eq=False)
 class OutputText(Model):
     """
     Text that the model wrote.
@@ -152,7 +152,7 @@ class OutputText(Model):
     text: Maybe[str] = UNSET
 
 
-@attrs.frozen(kw_only=True, repr=False)
+@attrs.frozen(kw_only=True, repr=False, eq=False)
 class OutputAudio(Model):
     """
     Speech of the model.
@@ -169,7 +169,7 @@ class OutputAudio(Model):
     transcript: Maybe[str] = UNSET
 
 
-@attrs.frozen(kw_only=True, repr=False)
+@attrs.frozen(kw_only=True, repr=False, eq=False)
 class Text(Model):
     """
     Text of the model, as `ResponseContentPartAdded` and its ``done`` name it.
@@ -185,7 +185,7 @@ class Text(Model):
     text: Maybe[str] = UNSET
 
 
-@attrs.frozen(kw_only=True, repr=False)
+@attrs.frozen(kw_only=True, repr=False, eq=False)
 class Audio(Model):
     """
     Speech of the model, as `ResponseContentPartAdded` and its ``done`` name it.
@@ -203,7 +203,7 @@ class Audio(Model):
     transcript: Maybe[str] = UNSET
 
 
-@attrs.frozen(kw_only=True, repr=False)
+@attrs.frozen(kw_only=True, repr=False, eq=False)
 class ItemReference(Model):
     """
     Stands for an item that the conversation has already.
@@ -237,7 +237,7 @@ ContentPart = (
 # Items
 
 
-@attrs.frozen(kw_only=True, repr=False)
+@attrs.frozen(kw_only=True, repr=False, eq=False)
 class Message(Model):
     """
     Something that the system, the user or the assistant said.
@@ -260,7 +260,7 @@ class Message(Model):
     status: Maybe[ItemStatus] = UNSET
 
 
-@attrs.frozen(kw_only=True, repr=False)
+@attrs.frozen(kw_only=True, repr=False, eq=False)
 class FunctionCall(Model):
     """
     The model asks the client to run a function.
@@ -288,7 +288,7 @@ class FunctionCall(Model):
     status: Maybe[ItemStatus] = UNSET
 
 
-@attrs.frozen(kw_only=True, repr=False)
+@attrs.frozen(kw_only=True, repr=False, eq=False)
 class FunctionCallOutput(Model):
     """
     What a function returned, from the client to the model.

@@ -26,7 +26,7 @@ __all__ = [
 ]
 
 
-@attrs.frozen(kw_only=True, repr=False)
+@attrs.frozen(kw_only=True, repr=False, eq=False)
 class McpListToolsTool(Model):
     """
     One tool in the list that an MCP server gave.
@@ -44,7 +44,7 @@ class McpListToolsTool(Model):
     annotations: Maybe[Mapping[str, Any]] = UNSET
 
 
-@attrs.frozen(kw_only=True, repr=False)
+@attrs.frozen(kw_only=True, repr=False, eq=False)
 class McpListTools(Model):
     """
     The service has asked an MCP server for its tools.
@@ -62,7 +62,7 @@ class McpListTools(Model):
     id: Maybe[str] = UNSET
 
 
-@attrs.frozen(kw_only=True, repr=False)
+@attrs.frozen(kw_only=True, repr=False, eq=False)
 class McpProtocolError(Model):
     """
     An MCP server answered with an error of the MCP protocol.
@@ -78,7 +78,7 @@ class McpProtocolError(Model):
     message: Maybe[str] = UNSET
 
 
-@attrs.frozen(kw_only=True, repr=False)
+@attrs.frozen(kw_only=True, repr=False, eq=False)
 class McpToolExecutionError(Model):
     """
     A tool of an MCP server ran, and failed.
@@ -92,7 +92,7 @@ class McpToolExecutionError(Model):
     message: Maybe[str] = UNSET
 
 
-@attrs.frozen(kw_only=True, repr=False)
+@attrs.frozen(kw_only=True, repr=False, eq=False)
 class McpHttpError(Model):
     """
     An MCP server was not reached, or refused the request.
@@ -112,7 +112,7 @@ McpError = McpProtocolError | McpToolExecutionError | McpHttpError | UnknownObje
 """Why a call of an MCP tool failed."""
 
 
-@attrs.frozen(kw_only=True, repr=False)
+@attrs.frozen(kw_only=True, repr=False, eq=False)
 class McpCall(Model):
     """
     The service has called a tool of an MCP server. There is nothing for you to do.
@@ -138,7 +138,7 @@ class McpCall(Model):
     error: Maybe[McpError] = UNSET
 
 
-@attrs.frozen(kw_only=True, repr=False)
+@attrs.frozen(kw_only=True, repr=False, eq=False)
 class McpApprovalRequest(Model):
     """
     The model wants to call an MCP tool that needs the user's consent.
@@ -160,7 +160,7 @@ class McpApprovalRequest(Model):
     id: Maybe[str] = UNSET
 
 
-@attrs.frozen(kw_only=True, repr=False)
+@attrs.frozen(kw_only=True, repr=False, eq=False)
 class McpApprovalResponse(Model):
     """
     The user's answer to an `McpApprovalRequest`.

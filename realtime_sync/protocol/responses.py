@@ -52,7 +52,7 @@ __all__ = [
 # Responses
 
 
-@attrs.frozen(kw_only=True, repr=False)
+@attrs.frozen(kw_only=True, repr=False, eq=False)
 class ResponseAudioOutput(Model):
     """
     How one response is spoken.
@@ -66,7 +66,7 @@ class ResponseAudioOutput(Model):
     voice: Maybe[Voice | CustomVoice] = UNSET
 
 
-@attrs.frozen(kw_only=True, repr=False)
+@attrs.frozen(kw_only=True, repr=False, eq=False)
 class ResponseAudio(Model):
     """
     The audio settings of one response.
@@ -78,7 +78,7 @@ class ResponseAudio(Model):
     output: Maybe[ResponseAudioOutput] = UNSET
 
 
-@attrs.frozen(kw_only=True, repr=False)
+@attrs.frozen(kw_only=True, repr=False, eq=False)
 class ResponseStatusError(Model):
     """
     Why a response failed.
@@ -94,7 +94,7 @@ class ResponseStatusError(Model):
     message: Maybe[str] = UNSET
 
 
-@attrs.frozen(kw_only=True, repr=False)
+@attrs.frozen(kw_only=True, repr=False, eq=False)
 class ResponseStatusDetails(Model):
     """
     Why a response has the status that it has.
@@ -110,7 +110,7 @@ class ResponseStatusDetails(Model):
     error: Maybe[ResponseStatusError] = UNSET
 
 
-@attrs.frozen(kw_only=True, repr=False)
+@attrs.frozen(kw_only=True, repr=False, eq=False)
 class CachedTokensDetails(Model):
     """
     Of what kind the tokens were that the service had cached.
@@ -126,7 +126,7 @@ class CachedTokensDetails(Model):
     image_tokens: Maybe[int] = UNSET
 
 
-@attrs.frozen(kw_only=True, repr=False)
+@attrs.frozen(kw_only=True, repr=False, eq=False)
 class InputTokenDetails(Model):
     """
     Of what kind the tokens were that the model read.
@@ -146,7 +146,7 @@ class InputTokenDetails(Model):
     cached_tokens_details: Maybe[CachedTokensDetails] = UNSET
 
 
-@attrs.frozen(kw_only=True, repr=False)
+@attrs.frozen(kw_only=True, repr=False, eq=False)
 class OutputTokenDetails(Model):
     """
     Of what kind the tokens were that the model wrote.
@@ -160,7 +160,7 @@ class OutputTokenDetails(Model):
     audio_tokens: Maybe[int] = UNSET
 
 
-@attrs.frozen(kw_only=True, repr=False)
+@attrs.frozen(kw_only=True, repr=False, eq=False)
 class Usage(Model):
     """
     What one response cost, in tokens.
@@ -182,7 +182,7 @@ class Usage(Model):
     output_token_details: Maybe[OutputTokenDetails] = UNSET
 
 
-@attrs.frozen(kw_only=True, repr=False)
+@attrs.frozen(kw_only=True, repr=False, eq=False)
 class Response(Model):
     """
     One answer of the model, as `ResponseCreated` begins it and `ResponseDone` ends it.
@@ -216,7 +216,7 @@ class Response(Model):
     temperature: Maybe[float] = UNSET
 
 
-@attrs.frozen(kw_only=True, repr=False)
+@attrs.frozen(kw_only=True, repr=False, eq=False)
 class ResponseCreateParams(Model):
     """
     How one response is to differ from what the session would make.
@@ -269,7 +269,7 @@ class ResponseCreateParams(Model):
 # Errors and limits
 
 
-@attrs.frozen(kw_only=True, repr=False)
+@attrs.frozen(kw_only=True, repr=False, eq=False)
 class ErrorDetails(Model):
     """
     What went wrong, in an `ErrorEvent` or a failed transcription.
@@ -289,7 +289,7 @@ class ErrorDetails(Model):
     event_id: Maybe[str] = UNSET
 
 
-@attrs.frozen(kw_only=True, repr=False)
+@attrs.frozen(kw_only=True, repr=False, eq=False)
 class RateLimit(Model):
     """
     How much the service will still take.
@@ -310,7 +310,7 @@ class RateLimit(Model):
 # Transcripts of the user's speech
 
 
-@attrs.frozen(kw_only=True, repr=False)
+@attrs.frozen(kw_only=True, repr=False, eq=False)
 class TranscriptTokenDetails(Model):
     """
     Of what kind the tokens were that the transcription model read.
@@ -324,7 +324,7 @@ class TranscriptTokenDetails(Model):
     audio_tokens: Maybe[int] = UNSET
 
 
-@attrs.frozen(kw_only=True, repr=False)
+@attrs.frozen(kw_only=True, repr=False, eq=False)
 class TranscriptTextUsageTokens(Model):
     """
     What a transcript cost, for models that are billed by tokens.
@@ -344,7 +344,7 @@ class TranscriptTextUsageTokens(Model):
     input_token_details: Maybe[TranscriptTokenDetails] = UNSET
 
 
-@attrs.frozen(kw_only=True, repr=False)
+@attrs.frozen(kw_only=True, repr=False, eq=False)
 class TranscriptTextUsageDuration(Model):
     """
     What a transcript cost, for models that are billed by time.
@@ -364,7 +364,7 @@ TranscriptUsage = (
 """What a transcript cost. It is billed apart from the conversation."""
 
 
-@attrs.frozen(kw_only=True, repr=False)
+@attrs.frozen(kw_only=True, repr=False, eq=False)
 class LogProbProperties(Model):
     """
     How sure the transcription model is of one token.
@@ -380,7 +380,7 @@ class LogProbProperties(Model):
     bytes: Maybe[Sequence[int]] = UNSET
 
 
-@attrs.frozen(kw_only=True, repr=False)
+@attrs.frozen(kw_only=True, repr=False, eq=False)
 class TranscriptionLanguage(Model):
     """
     A language that was heard.

@@ -109,7 +109,7 @@ __all__ = [
 # Sessions
 
 
-@attrs.frozen(kw_only=True, repr=False)
+@attrs.frozen(kw_only=True, repr=False, eq=False)
 class SessionCreated(ServerEvent):
     """
     The connection is open. The first event of every session.
@@ -123,7 +123,7 @@ class SessionCreated(ServerEvent):
     session: Session
 
 
-@attrs.frozen(kw_only=True, repr=False)
+@attrs.frozen(kw_only=True, repr=False, eq=False)
 class SessionUpdated(ServerEvent):
     """
     The configuration has changed: the answer to `SessionUpdate`.
@@ -137,7 +137,7 @@ class SessionUpdated(ServerEvent):
     session: Session
 
 
-@attrs.frozen(kw_only=True, repr=False)
+@attrs.frozen(kw_only=True, repr=False, eq=False)
 class TranscriptionSessionUpdated(ServerEvent):
     """
     The answer to `TranscriptionSessionUpdate`, from servers that still know it.
@@ -153,7 +153,7 @@ class TranscriptionSessionUpdated(ServerEvent):
     session: TranscriptionSession
 
 
-@attrs.frozen(kw_only=True, repr=False)
+@attrs.frozen(kw_only=True, repr=False, eq=False)
 class ErrorEvent(ServerEvent):
     """
     Something went wrong. Most errors leave the session as it was.
@@ -169,7 +169,7 @@ class ErrorEvent(ServerEvent):
     error: ErrorDetails
 
 
-@attrs.frozen(kw_only=True, repr=False)
+@attrs.frozen(kw_only=True, repr=False, eq=False)
 class RateLimitsUpdated(ServerEvent):
     """
     How much the service will still take, told with every response.
@@ -188,7 +188,7 @@ class RateLimitsUpdated(ServerEvent):
 # Conversation
 
 
-@attrs.frozen(kw_only=True, repr=False)
+@attrs.frozen(kw_only=True, repr=False, eq=False)
 class ConversationInfo(Model):
     """
     A conversation.
@@ -202,7 +202,7 @@ class ConversationInfo(Model):
     object: Maybe[str] = UNSET
 
 
-@attrs.frozen(kw_only=True, repr=False)
+@attrs.frozen(kw_only=True, repr=False, eq=False)
 class ConversationCreated(ServerEvent):
     """
     The conversation of the session exists. Not every service says so.
@@ -216,7 +216,7 @@ class ConversationCreated(ServerEvent):
     conversation: ConversationInfo
 
 
-@attrs.frozen(kw_only=True, repr=False)
+@attrs.frozen(kw_only=True, repr=False, eq=False)
 class ConversationItemAdded(ServerEvent):
     """
     The conversation has a new item.
@@ -235,7 +235,7 @@ class ConversationItemAdded(ServerEvent):
     previous_item_id: Maybe[str] = UNSET
 
 
-@attrs.frozen(kw_only=True, repr=False)
+@attrs.frozen(kw_only=True, repr=False, eq=False)
 class ConversationItemCreated(ServerEvent):
     """
     The same as `ConversationItemAdded`, under the name that was used before.
@@ -253,7 +253,7 @@ class ConversationItemCreated(ServerEvent):
     previous_item_id: Maybe[str] = UNSET
 
 
-@attrs.frozen(kw_only=True, repr=False)
+@attrs.frozen(kw_only=True, repr=False, eq=False)
 class ConversationItemDone(ServerEvent):
     """
     An item of the conversation has all its content.
@@ -269,7 +269,7 @@ class ConversationItemDone(ServerEvent):
     previous_item_id: Maybe[str] = UNSET
 
 
-@attrs.frozen(kw_only=True, repr=False)
+@attrs.frozen(kw_only=True, repr=False, eq=False)
 class ConversationItemRetrieved(ServerEvent):
     """
     The answer to `ConversationItemRetrieve`.
@@ -283,7 +283,7 @@ class ConversationItemRetrieved(ServerEvent):
     item: Item
 
 
-@attrs.frozen(kw_only=True, repr=False)
+@attrs.frozen(kw_only=True, repr=False, eq=False)
 class ConversationItemDeleted(ServerEvent):
     """
     The answer to `ConversationItemDelete`: the item is gone.
@@ -297,7 +297,7 @@ class ConversationItemDeleted(ServerEvent):
     item_id: str
 
 
-@attrs.frozen(kw_only=True, repr=False)
+@attrs.frozen(kw_only=True, repr=False, eq=False)
 class ConversationItemTruncated(ServerEvent):
     """
     The answer to `ConversationItemTruncate`: the rest of the speech is gone.
@@ -320,7 +320,7 @@ class ConversationItemTruncated(ServerEvent):
 # Transcription of the user's speech
 
 
-@attrs.frozen(kw_only=True, repr=False)
+@attrs.frozen(kw_only=True, repr=False, eq=False)
 class ConversationItemInputAudioTranscriptionDelta(ServerEvent):
     """
     A piece of the transcript of what the user said.
@@ -340,7 +340,7 @@ class ConversationItemInputAudioTranscriptionDelta(ServerEvent):
     logprobs: Maybe[Sequence[LogProbProperties]] = UNSET
 
 
-@attrs.frozen(kw_only=True, repr=False)
+@attrs.frozen(kw_only=True, repr=False, eq=False)
 class ConversationItemInputAudioTranscriptionSegment(ServerEvent):
     """
     A stretch of speech by one speaker, from models that tell speakers apart.
@@ -366,7 +366,7 @@ class ConversationItemInputAudioTranscriptionSegment(ServerEvent):
     end: Maybe[float] = UNSET
 
 
-@attrs.frozen(kw_only=True, repr=False)
+@attrs.frozen(kw_only=True, repr=False, eq=False)
 class ConversationItemInputAudioTranscriptionCompleted(ServerEvent):
     """
     The transcript of what the user said is complete.
@@ -392,7 +392,7 @@ class ConversationItemInputAudioTranscriptionCompleted(ServerEvent):
     usage: Maybe[TranscriptUsage] = UNSET
 
 
-@attrs.frozen(kw_only=True, repr=False)
+@attrs.frozen(kw_only=True, repr=False, eq=False)
 class ConversationItemInputAudioTranscriptionFailed(ServerEvent):
     """
     What the user said could not be written down. The model has heard it all the same.
@@ -413,7 +413,7 @@ class ConversationItemInputAudioTranscriptionFailed(ServerEvent):
 # Input audio buffer
 
 
-@attrs.frozen(kw_only=True, repr=False)
+@attrs.frozen(kw_only=True, repr=False, eq=False)
 class InputAudioBufferSpeechStarted(ServerEvent):
     """
     The user has begun to speak, by the judgement of turn detection.
@@ -432,7 +432,7 @@ class InputAudioBufferSpeechStarted(ServerEvent):
     audio_start_ms: Maybe[int] = UNSET
 
 
-@attrs.frozen(kw_only=True, repr=False)
+@attrs.frozen(kw_only=True, repr=False, eq=False)
 class InputAudioBufferSpeechStopped(ServerEvent):
     """
     The user has stopped speaking, by the judgement of turn detection.
@@ -449,7 +449,7 @@ class InputAudioBufferSpeechStopped(ServerEvent):
     audio_end_ms: Maybe[int] = UNSET
 
 
-@attrs.frozen(kw_only=True, repr=False)
+@attrs.frozen(kw_only=True, repr=False, eq=False)
 class InputAudioBufferCommitted(ServerEvent):
     """
     The buffer is empty, and its audio has become a message of the user.
@@ -467,14 +467,14 @@ class InputAudioBufferCommitted(ServerEvent):
     previous_item_id: Maybe[str] = UNSET
 
 
-@attrs.frozen(kw_only=True, repr=False)
+@attrs.frozen(kw_only=True, repr=False, eq=False)
 class InputAudioBufferCleared(ServerEvent):
     """The answer to `InputAudioBufferClear`: the buffer is empty."""
 
     type: ClassVar[str] = "input_audio_buffer.cleared"
 
 
-@attrs.frozen(kw_only=True, repr=False)
+@attrs.frozen(kw_only=True, repr=False, eq=False)
 class InputAudioBufferTimeoutTriggered(ServerEvent):
     """
     The user has been silent for ``idle_timeout_ms``, so that the model speaks again.
@@ -495,7 +495,7 @@ class InputAudioBufferTimeoutTriggered(ServerEvent):
     audio_end_ms: Maybe[int] = UNSET
 
 
-@attrs.frozen(kw_only=True, repr=False)
+@attrs.frozen(kw_only=True, repr=False, eq=False)
 class InputAudioBufferDtmfEventReceived(ServerEvent):
     """
     A key of the telephone was pressed. Phone calls (SIP) only.
@@ -514,7 +514,7 @@ class InputAudioBufferDtmfEventReceived(ServerEvent):
 # Output audio buffer: only where the service plays the audio itself (WebRTC, SIP)
 
 
-@attrs.frozen(kw_only=True, repr=False)
+@attrs.frozen(kw_only=True, repr=False, eq=False)
 class OutputAudioBufferStarted(ServerEvent):
     """
     The service begins to play the audio of a response.
@@ -528,7 +528,7 @@ class OutputAudioBufferStarted(ServerEvent):
     response_id: str
 
 
-@attrs.frozen(kw_only=True, repr=False)
+@attrs.frozen(kw_only=True, repr=False, eq=False)
 class OutputAudioBufferStopped(ServerEvent):
     """
     The service has played all of the audio of a response, which was done before.
@@ -542,7 +542,7 @@ class OutputAudioBufferStopped(ServerEvent):
     response_id: str
 
 
-@attrs.frozen(kw_only=True, repr=False)
+@attrs.frozen(kw_only=True, repr=False, eq=False)
 class OutputAudioBufferCleared(ServerEvent):
     """
     The service has stopped playing: the user spoke, or the client asked for it.
@@ -559,7 +559,7 @@ class OutputAudioBufferCleared(ServerEvent):
 # Responses
 
 
-@attrs.frozen(kw_only=True, repr=False)
+@attrs.frozen(kw_only=True, repr=False, eq=False)
 class ResponseCreated(ServerEvent):
     """
     The model begins to answer.
@@ -575,7 +575,7 @@ class ResponseCreated(ServerEvent):
     response: Response
 
 
-@attrs.frozen(kw_only=True, repr=False)
+@attrs.frozen(kw_only=True, repr=False, eq=False)
 class ResponseDone(ServerEvent):
     """
     A response has ended: completed, cancelled, incomplete or failed.
@@ -592,7 +592,7 @@ class ResponseDone(ServerEvent):
     response: Response
 
 
-@attrs.frozen(kw_only=True, repr=False)
+@attrs.frozen(kw_only=True, repr=False, eq=False)
 class ResponseOutputItemAdded(ServerEvent):
     """
     A response begins to write an item.
@@ -610,7 +610,7 @@ class ResponseOutputItemAdded(ServerEvent):
     item: Item
 
 
-@attrs.frozen(kw_only=True, repr=False)
+@attrs.frozen(kw_only=True, repr=False, eq=False)
 class ResponseOutputItemDone(ServerEvent):
     """
     A response has finished an item, or was cut off in it.
@@ -628,7 +628,7 @@ class ResponseOutputItemDone(ServerEvent):
     item: Item
 
 
-@attrs.frozen(kw_only=True, repr=False)
+@attrs.frozen(kw_only=True, repr=False, eq=False)
 class ResponseContentPartAdded(ServerEvent):
     """
     A response begins a part of a message.
@@ -650,7 +650,7 @@ class ResponseContentPartAdded(ServerEvent):
     part: ContentPart
 
 
-@attrs.frozen(kw_only=True, repr=False)
+@attrs.frozen(kw_only=True, repr=False, eq=False)
 class ResponseContentPartDone(ServerEvent):
     """
     A response has finished a part of a message, or was cut off in it.
@@ -672,7 +672,7 @@ class ResponseContentPartDone(ServerEvent):
     part: ContentPart
 
 
-@attrs.define(kw_only=True, repr=False)  # not frozen, see `ResponseOutputAudioDelta`
+@attrs.define(kw_only=True, repr=False, eq=False)  # open: `ResponseOutputAudioDelta`
 class ResponseOutputTextDelta(ServerEvent):
     """
     A piece of the text that the model is writing.
@@ -694,7 +694,7 @@ class ResponseOutputTextDelta(ServerEvent):
     delta: str
 
 
-@attrs.frozen(kw_only=True, repr=False)
+@attrs.frozen(kw_only=True, repr=False, eq=False)
 class ResponseOutputTextDone(ServerEvent):
     """
     The text of a part is complete, or was cut off.
@@ -716,7 +716,7 @@ class ResponseOutputTextDone(ServerEvent):
     text: str
 
 
-@attrs.define(kw_only=True, repr=False)  # not frozen, see `ResponseOutputAudioDelta`
+@attrs.define(kw_only=True, repr=False, eq=False)  # open: `ResponseOutputAudioDelta`
 class ResponseOutputAudioTranscriptDelta(ServerEvent):
     """
     A piece of the words that the model is speaking.
@@ -738,7 +738,7 @@ class ResponseOutputAudioTranscriptDelta(ServerEvent):
     delta: str
 
 
-@attrs.frozen(kw_only=True, repr=False)
+@attrs.frozen(kw_only=True, repr=False, eq=False)
 class ResponseOutputAudioTranscriptDone(ServerEvent):
     """
     The words of a part are complete, or were cut off.
@@ -762,7 +762,7 @@ class ResponseOutputAudioTranscriptDone(ServerEvent):
 
 # Ten to fifty of these and of the other deltas come every second. Not frozen, they are
 # made in 0.7 us instead of 1.5 us (CPython 3.11); treat them as frozen all the same.
-@attrs.define(kw_only=True, repr=False)
+@attrs.define(kw_only=True, repr=False, eq=False)
 class ResponseOutputAudioDelta(ServerEvent):
     """
     A piece of the audio that the model is speaking. Pieces come faster than they play.
@@ -784,7 +784,7 @@ class ResponseOutputAudioDelta(ServerEvent):
     delta: bytes
 
 
-@attrs.frozen(kw_only=True, repr=False)
+@attrs.frozen(kw_only=True, repr=False, eq=False)
 class ResponseOutputAudioDone(ServerEvent):
     """
     The audio of a part is complete, or was cut off.
@@ -804,7 +804,7 @@ class ResponseOutputAudioDone(ServerEvent):
     content_index: int
 
 
-@attrs.frozen(kw_only=True, repr=False)
+@attrs.frozen(kw_only=True, repr=False, eq=False)
 class ResponseFunctionCallArgumentsDelta(ServerEvent):
     """
     A piece of the arguments of a function call.
@@ -826,7 +826,7 @@ class ResponseFunctionCallArgumentsDelta(ServerEvent):
     delta: str
 
 
-@attrs.frozen(kw_only=True, repr=False)
+@attrs.frozen(kw_only=True, repr=False, eq=False)
 class ResponseFunctionCallArgumentsDone(ServerEvent):
     """
     The arguments of a function call are complete, or were cut off.
@@ -855,7 +855,7 @@ class ResponseFunctionCallArgumentsDone(ServerEvent):
 # Tools of MCP servers, which the service calls by itself
 
 
-@attrs.frozen(kw_only=True, repr=False)
+@attrs.frozen(kw_only=True, repr=False, eq=False)
 class McpListToolsInProgress(ServerEvent):
     """
     The service asks an MCP server for its tools.
@@ -869,7 +869,7 @@ class McpListToolsInProgress(ServerEvent):
     item_id: str
 
 
-@attrs.frozen(kw_only=True, repr=False)
+@attrs.frozen(kw_only=True, repr=False, eq=False)
 class McpListToolsCompleted(ServerEvent):
     """
     An MCP server has listed its tools, and the model may call them from now on.
@@ -883,7 +883,7 @@ class McpListToolsCompleted(ServerEvent):
     item_id: str
 
 
-@attrs.frozen(kw_only=True, repr=False)
+@attrs.frozen(kw_only=True, repr=False, eq=False)
 class McpListToolsFailed(ServerEvent):
     """
     An MCP server could not list its tools. The model goes on without them.
@@ -897,7 +897,7 @@ class McpListToolsFailed(ServerEvent):
     item_id: str
 
 
-@attrs.frozen(kw_only=True, repr=False)
+@attrs.frozen(kw_only=True, repr=False, eq=False)
 class ResponseMcpCallArgumentsDelta(ServerEvent):
     """
     A piece of the arguments of a call to an MCP tool.
@@ -920,7 +920,7 @@ class ResponseMcpCallArgumentsDelta(ServerEvent):
     obfuscation: Maybe[str] = UNSET
 
 
-@attrs.frozen(kw_only=True, repr=False)
+@attrs.frozen(kw_only=True, repr=False, eq=False)
 class ResponseMcpCallArgumentsDone(ServerEvent):
     """
     The arguments of a call to an MCP tool are complete.
@@ -940,7 +940,7 @@ class ResponseMcpCallArgumentsDone(ServerEvent):
     arguments: str
 
 
-@attrs.frozen(kw_only=True, repr=False)
+@attrs.frozen(kw_only=True, repr=False, eq=False)
 class ResponseMcpCallInProgress(ServerEvent):
     """
     The service calls an MCP tool.
@@ -956,7 +956,7 @@ class ResponseMcpCallInProgress(ServerEvent):
     output_index: int
 
 
-@attrs.frozen(kw_only=True, repr=False)
+@attrs.frozen(kw_only=True, repr=False, eq=False)
 class ResponseMcpCallCompleted(ServerEvent):
     """
     An MCP tool has answered. `ResponseOutputItemDone` brings what.
@@ -972,7 +972,7 @@ class ResponseMcpCallCompleted(ServerEvent):
     output_index: int
 
 
-@attrs.frozen(kw_only=True, repr=False)
+@attrs.frozen(kw_only=True, repr=False, eq=False)
 class ResponseMcpCallFailed(ServerEvent):
     """
     A call to an MCP tool has failed. `ResponseOutputItemDone` brings why.
@@ -991,7 +991,7 @@ class ResponseMcpCallFailed(ServerEvent):
 # Anything else
 
 
-@attrs.frozen(kw_only=True, repr=False)
+@attrs.frozen(kw_only=True, repr=False, eq=False)
 class UnknownEvent(ServerEvent):
     """
     An event whose type this version does not know.

@@ -40,7 +40,7 @@ __all__ = [
 # Audio formats
 
 
-@attrs.frozen(kw_only=True, repr=False)
+@attrs.frozen(kw_only=True, repr=False, eq=False)
 class AudioPcm(Model):
     """
     Uncompressed audio: signed 16-bit samples, little-endian, mono.
@@ -54,14 +54,14 @@ class AudioPcm(Model):
     rate: Maybe[int] = UNSET
 
 
-@attrs.frozen(kw_only=True, repr=False)
+@attrs.frozen(kw_only=True, repr=False, eq=False)
 class AudioPcmu(Model):
     """Telephone audio, G.711 in mu-law: one byte a sample, 8000 Hz, mono."""
 
     type: ClassVar[str] = "audio/pcmu"
 
 
-@attrs.frozen(kw_only=True, repr=False)
+@attrs.frozen(kw_only=True, repr=False, eq=False)
 class AudioPcma(Model):
     """Telephone audio, G.711 in A-law: one byte a sample, 8000 Hz, mono."""
 
@@ -75,7 +75,7 @@ AudioFormat = AudioPcm | AudioPcmu | AudioPcma | UnknownObject
 # Turn detection
 
 
-@attrs.frozen(kw_only=True, repr=False)
+@attrs.frozen(kw_only=True, repr=False, eq=False)
 class ServerVad(Model):
     """
     Ends the user's turn when it has been quiet for long enough.
@@ -103,7 +103,7 @@ class ServerVad(Model):
     interrupt_response: Maybe[bool] = UNSET
 
 
-@attrs.frozen(kw_only=True, repr=False)
+@attrs.frozen(kw_only=True, repr=False, eq=False)
 class SemanticVad(Model):
     """
     Ends the user's turn when, by what was said, the user seems to have finished.
@@ -129,7 +129,7 @@ TurnDetection = ServerVad | SemanticVad | UnknownObject
 # Audio in and out
 
 
-@attrs.frozen(kw_only=True, repr=False)
+@attrs.frozen(kw_only=True, repr=False, eq=False)
 class NoiseReduction(Model):
     """
     Filters the input audio before turn detection and the model hear it.
@@ -141,7 +141,7 @@ class NoiseReduction(Model):
     type: NoiseReductionType
 
 
-@attrs.frozen(kw_only=True, repr=False)
+@attrs.frozen(kw_only=True, repr=False, eq=False)
 class AudioTranscription(Model):
     """
     Has the user's speech written down, by a model of its own.
@@ -166,7 +166,7 @@ class AudioTranscription(Model):
     delay: Maybe[TranscriptionDelay] = UNSET
 
 
-@attrs.frozen(kw_only=True, repr=False)
+@attrs.frozen(kw_only=True, repr=False, eq=False)
 class CustomVoice(Model):
     """
     A voice of your own, instead of one of the service's.
@@ -178,7 +178,7 @@ class CustomVoice(Model):
     id: str
 
 
-@attrs.frozen(kw_only=True, repr=False)
+@attrs.frozen(kw_only=True, repr=False, eq=False)
 class SessionAudioInput(Model):
     """
     What happens to the audio that the client sends.
@@ -196,7 +196,7 @@ class SessionAudioInput(Model):
     turn_detection: Maybe[TurnDetection] = UNSET
 
 
-@attrs.frozen(kw_only=True, repr=False)
+@attrs.frozen(kw_only=True, repr=False, eq=False)
 class SessionAudioOutput(Model):
     """
     How the model speaks.
@@ -213,7 +213,7 @@ class SessionAudioOutput(Model):
     speed: Maybe[float] = UNSET
 
 
-@attrs.frozen(kw_only=True, repr=False)
+@attrs.frozen(kw_only=True, repr=False, eq=False)
 class SessionAudio(Model):
     """
     The audio settings of a session.

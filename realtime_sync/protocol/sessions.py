@@ -56,7 +56,7 @@ PromptVariable = str | InputText | InputImage | InputFile | UnknownObject
 """What fills a gap in a stored prompt."""
 
 
-@attrs.frozen(kw_only=True, repr=False)
+@attrs.frozen(kw_only=True, repr=False, eq=False)
 class Prompt(Model):
     """
     Instructions that are stored with the service under an id.
@@ -72,7 +72,7 @@ class Prompt(Model):
     variables: Maybe[Mapping[str, PromptVariable]] = UNSET
 
 
-@attrs.frozen(kw_only=True, repr=False)
+@attrs.frozen(kw_only=True, repr=False, eq=False)
 class Reasoning(Model):
     """
     How a model that can reason goes about it.
@@ -84,7 +84,7 @@ class Reasoning(Model):
     effort: Maybe[ReasoningEffort] = UNSET
 
 
-@attrs.frozen(kw_only=True, repr=False)
+@attrs.frozen(kw_only=True, repr=False, eq=False)
 class Tracing(Model):
     """
     Labels of the trace that the service keeps of a session.
@@ -100,7 +100,7 @@ class Tracing(Model):
     metadata: Maybe[Mapping[str, Any]] = UNSET
 
 
-@attrs.frozen(kw_only=True, repr=False)
+@attrs.frozen(kw_only=True, repr=False, eq=False)
 class TokenLimits(Model):
     """
     Limits below those of the model, to save cost.
@@ -113,7 +113,7 @@ class TokenLimits(Model):
     post_instructions: Maybe[int] = UNSET
 
 
-@attrs.frozen(kw_only=True, repr=False)
+@attrs.frozen(kw_only=True, repr=False, eq=False)
 class RetentionRatio(Model):
     """
     Drops more than it must of a conversation that has grown too long.
@@ -131,7 +131,7 @@ class RetentionRatio(Model):
     token_limits: Maybe[TokenLimits] = UNSET
 
 
-@attrs.frozen(kw_only=True, repr=False)
+@attrs.frozen(kw_only=True, repr=False, eq=False)
 class ClientSecret(Model):
     """
     A key that lives for minutes and opens one kind of session, for use in browsers.
@@ -148,7 +148,7 @@ class ClientSecret(Model):
 # The three types of sessions
 
 
-@attrs.frozen(kw_only=True, repr=False)
+@attrs.frozen(kw_only=True, repr=False, eq=False)
 class RealtimeSession(Model):
     """
     A conversation with a model that hears and speaks.
@@ -196,7 +196,7 @@ class RealtimeSession(Model):
     client_secret: Maybe[ClientSecret] = UNSET
 
 
-@attrs.frozen(kw_only=True, repr=False)
+@attrs.frozen(kw_only=True, repr=False, eq=False)
 class TranscriptionSession(Model):
     """
     A session that writes down what it hears.
@@ -222,7 +222,7 @@ class TranscriptionSession(Model):
     client_secret: Maybe[ClientSecret] = UNSET
 
 
-@attrs.frozen(kw_only=True, repr=False)
+@attrs.frozen(kw_only=True, repr=False, eq=False)
 class TranslationAudioOutput(Model):
     """
     How the translation is spoken.
@@ -234,7 +234,7 @@ class TranslationAudioOutput(Model):
     language: Maybe[str] = UNSET
 
 
-@attrs.frozen(kw_only=True, repr=False)
+@attrs.frozen(kw_only=True, repr=False, eq=False)
 class TranslationAudio(Model):
     """
     The audio settings of a translation. Both directions are PCM at 24000 Hz.
@@ -249,7 +249,7 @@ class TranslationAudio(Model):
     output: Maybe[TranslationAudioOutput] = UNSET
 
 
-@attrs.frozen(kw_only=True, repr=False)
+@attrs.frozen(kw_only=True, repr=False, eq=False)
 class TranslationSession(Model):
     """
     A session that translates speech while it is spoken.

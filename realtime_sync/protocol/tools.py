@@ -27,7 +27,7 @@ __all__ = [
 ]
 
 
-@attrs.frozen(kw_only=True, repr=False)
+@attrs.frozen(kw_only=True, repr=False, eq=False)
 class FunctionTool(Model):
     """
     A function of the client that the model may ask it to run.
@@ -45,7 +45,7 @@ class FunctionTool(Model):
     parameters: Maybe[Mapping[str, Any]] = UNSET
 
 
-@attrs.frozen(kw_only=True, repr=False)
+@attrs.frozen(kw_only=True, repr=False, eq=False)
 class McpToolFilter(Model):
     """
     Picks some of the tools of an MCP server.
@@ -59,7 +59,7 @@ class McpToolFilter(Model):
     read_only: Maybe[bool] = UNSET
 
 
-@attrs.frozen(kw_only=True, repr=False)
+@attrs.frozen(kw_only=True, repr=False, eq=False)
 class McpRequireApproval(Model):
     """
     Which tools of an MCP server run only after the user has agreed.
@@ -73,7 +73,7 @@ class McpRequireApproval(Model):
     never: Maybe[McpToolFilter] = UNSET
 
 
-@attrs.frozen(kw_only=True, repr=False)
+@attrs.frozen(kw_only=True, repr=False, eq=False)
 class McpTool(Model):
     """
     The tools of a remote MCP server, which the service calls by itself.
@@ -113,7 +113,7 @@ Tool = FunctionTool | McpTool | UnknownObject
 """Something that the model may call."""
 
 
-@attrs.frozen(kw_only=True, repr=False)
+@attrs.frozen(kw_only=True, repr=False, eq=False)
 class ToolChoiceFunction(Model):
     """
     Makes the model call one certain function.
@@ -127,7 +127,7 @@ class ToolChoiceFunction(Model):
     name: str
 
 
-@attrs.frozen(kw_only=True, repr=False)
+@attrs.frozen(kw_only=True, repr=False, eq=False)
 class ToolChoiceMcp(Model):
     """
     Makes the model call a tool of one certain MCP server.

@@ -33,7 +33,7 @@ __all__ = [
 # What the client says
 
 
-@attrs.define(kw_only=True, repr=False)  # not frozen, see `ResponseOutputAudioDelta`
+@attrs.define(kw_only=True, repr=False, eq=False)  # open: `ResponseOutputAudioDelta`
 class SessionInputAudioBufferAppend(ClientEvent):
     """
     Add speech to translate. There is no answer.
@@ -50,7 +50,7 @@ class SessionInputAudioBufferAppend(ClientEvent):
     audio: bytes
 
 
-@attrs.frozen(kw_only=True, repr=False)
+@attrs.frozen(kw_only=True, repr=False, eq=False)
 class SessionClose(ClientEvent):
     """
     End the session once everything is translated.
@@ -64,7 +64,7 @@ class SessionClose(ClientEvent):
 # What the server says
 
 
-@attrs.define(kw_only=True, repr=False)  # not frozen, see `ResponseOutputAudioDelta`
+@attrs.define(kw_only=True, repr=False, eq=False)  # open: `ResponseOutputAudioDelta`
 class SessionInputTranscriptDelta(ServerEvent):
     """
     A piece of what was said, if the session transcribes its input.
@@ -80,7 +80,7 @@ class SessionInputTranscriptDelta(ServerEvent):
     elapsed_ms: Maybe[int] = UNSET
 
 
-@attrs.define(kw_only=True, repr=False)  # not frozen, see `ResponseOutputAudioDelta`
+@attrs.define(kw_only=True, repr=False, eq=False)  # open: `ResponseOutputAudioDelta`
 class SessionOutputTranscriptDelta(ServerEvent):
     """
     A piece of the translation in words.
@@ -96,7 +96,7 @@ class SessionOutputTranscriptDelta(ServerEvent):
     elapsed_ms: Maybe[int] = UNSET
 
 
-@attrs.define(kw_only=True, repr=False)  # not frozen, see `ResponseOutputAudioDelta`
+@attrs.define(kw_only=True, repr=False, eq=False)  # open: `ResponseOutputAudioDelta`
 class SessionOutputAudioDelta(ServerEvent):
     """
     A piece of the translation in sound. Pieces differ in length.
@@ -118,7 +118,7 @@ class SessionOutputAudioDelta(ServerEvent):
     elapsed_ms: Maybe[int] = UNSET
 
 
-@attrs.frozen(kw_only=True, repr=False)
+@attrs.frozen(kw_only=True, repr=False, eq=False)
 class SessionClosed(ServerEvent):
     """The answer to `SessionClose`: the session is over. The last event."""
 
