@@ -1,0 +1,180 @@
+"""
+A page to talk with a model: ``python -m flask --app examples/flask_app run``.
+
+Without settings it talks to an emulator in this process; with those of Azure OpenAI or
+OpenAI in the environment, to the service. Users are ada (password lovelace) and grace
+(password hopper); an application of yours asks its own.
+"""
+
+import os
+import secrets
+from pathlib import Path
+
+from flask import (
+    Flask,
+    Response,
+    abort,
+    current_app,
+    flash,
+    g,
+    redirect,
+    render_template,
+    request,
+    session,
+    url_for,
+)
+from werkzeug.security import check_password_hash, generate_password_hash
+
+from realtime_sync import RealtimeClient
+from realtime_sync.flask import FileStore, Limits, Realtime, Transcript
+from realtime_sync.flask.views import answer_wav, client_secret, stream_text
+
+
+USERS = {
+    "ada": generate_password_hash("lovelace"),
+    "grace": generate_password_hash("hopper"),
+}
+APPOINTMENTS = {"ada": "tea with Charles at four", "grace": "a navy reunion at noon"}
+SESSION = {
+    "instructions": "You are a friendly voice. Answer in a sentence or two.",
+    "audio": {"input": {"transcription": {"model": "whisper-1"}}},
+}
+
+
+def secret_key(folder: Path) -> str:
+    """Return the key that signs cookies: the same one after a restart."""
+    path = folder / "secret_key"
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        with open(path, "x", opener=lambda name, how: os.open(name, how, 0o600)) as new:
+            new.write(secrets.token_hex(32))
+    except FileExistsError:
+        pass
+    return path.read_text()
+
+
+def make_client() -> RealtimeClient:
+    """Return a client of the service, or of an emulator where none is set up."""
+    if os.environ.get("AZURE_OPENAI_ENDPOINT") or os.environ.get("OPENAI_API_KEY"):
+        return RealtimeClient.from_environment(session=SESSION)
+    return RealtimeClient.emulated(session=SESSION)
+
+
+app = Flask(__name__)
+app.config["SESSION_COOKIE_SAMESITE"] = "Lax"
+app.config.from_prefixed_env()  # FLASK_SECRET_KEY, FLASK_DATA_FOLDER and others
+data = Path(app.config.get("DATA_FOLDER") or app.instance_path)
+app.secret_key = app.secret_key or secret_key(data)
+client = make_client()
+realtime = Realtime(
+    app,
+    client,
+    limits=Limits(sessions=50, sessions_per_user=3),
+    store=FileStore(data / "conversations"),
+    show_tools=True,
+)
+
+
+# What the model may do
+
+
+def get_weather(city: str) -> str:
+    """
+    Tell the weather of today.
+
+    Args:
+        city: The name of the city.
+    """
+    return f"{18 + len(city) % 9} degrees and sunny in {city}"
+
+
+def get_appointments() -> str:
+    """Tell which appointments the user has in the calendar today."""
+    current_app.logger.info("%s looks at the calendar", g.realtime_user)
+    return APPOINTMENTS.get(g.realtime_user, "nothing today")
+
+
+# Who may talk, and what is kept of it
+
+
+@realtime.authenticate
+def user() -> str | None:
+    return session.get("user")
+
+
+@realtime.session
+def settings(user: str) -> dict:
+    words = f"{SESSION['instructions']} You talk with {user.title()}."
+    return {**SESSION, "instructions": words}
+
+
+@realtime.functions
+def functions(user: str) -> list:
+    return [get_weather, get_appointments]
+
+
+@realtime.on_transcript
+def note(transcript: Transcript) -> None:
+    current_app.logger.debug("%s said something", transcript.role)
+
+
+# Pages
+
+
+@app.get("/")
+def talk() -> str | Response:
+    if "user" not in session:
+        return redirect(url_for("login"))
+    return render_template("talk.html", user=session["user"])
+
+
+@app.route("/login", methods=["GET", "POST"])
+def login() -> str | Response | tuple[str, int]:
+    if request.method == "GET":
+        return render_template("login.html")
+    name = request.form.get("user", "").strip().lower()
+    password = request.form.get("password", "")
+    if not check_password_hash(USERS.get(name, USERS["ada"]), password) or (
+        name not in USERS
+    ):
+        flash("That name and that password do not belong together.")
+        return render_template("login.html"), 401
+    session["user"] = name
+    return redirect(url_for("talk"))
+
+
+@app.post("/logout")
+def logout() -> Response:
+    session.clear()
+    return redirect(url_for("login"))
+
+
+@app.after_request
+def harden(response: Response) -> Response:
+    response.headers["Content-Security-Policy"] = "default-src 'self'"
+    response.headers["Permissions-Policy"] = "microphone=(self)"
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    return response
+
+
+# The same without a socket: text in pieces, speech as a file, a key for WebRTC
+
+
+def ensure_user() -> str:
+    return session.get("user") or abort(401)
+
+
+@app.get("/ask")
+def ask() -> Response:
+    return stream_text(client, request.args["q"], session=settings(ensure_user()))
+
+
+@app.post("/speak")
+def speak() -> Response:
+    ensure_user()
+    return answer_wav(client, request.files["question"].read())
+
+
+@app.post("/secret")
+def secret() -> Response:
+    return client_secret(client, settings(ensure_user()), expires_after=60)
