@@ -28,10 +28,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         from ._app import app
     except ImportError as exc:
-        if exc.name not in ("click", "rich"):
+        library = (exc.name or "").partition(".")[0]
+        if library not in ("click", "rich"):
             raise
         print(
-            f"realtime-sync: the command line needs {exc.name}, which is not "
+            f"realtime-sync: the command line needs {library}, which is not "
             "installed\npip install 'realtime_sync[cli]' "
             "(or realtime_sync[emulator], which has the emulator too)",
             file=sys.stderr,

@@ -23,7 +23,7 @@ from realtime_sync import (
 from realtime_sync.cli import main
 
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 @contextlib.contextmanager
