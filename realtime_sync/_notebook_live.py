@@ -93,12 +93,12 @@ def show_live(
     except KeyboardInterrupt:
         stream.cancel()
         stream.wait(_CANCEL_TIMEOUT)
-        update(view.html(stream), view.text)
+        update(view.html(stream, final=True), view.text)
         raise Interrupted("the response was cancelled; the session goes on") from None
     except RealtimeError as error:
         update(joined(view.html(stream), html_of(error)), view.text)
         raise
-    update(view.html(stream), view.text)
+    update(view.html(stream, final=True), view.text)
 
 
 def _follow(
@@ -169,9 +169,15 @@ class LiveView:
             self._first_audio = self._first_audio or now
             self._hear(event.delta)
 
-    def html(self, stream: ResponseStream) -> Html:
-        """Return the picture, which is final once the response has ended."""
-        if stream.done() and stream.status in ("completed", "incomplete", "cancelled"):
+    def html(self, stream: ResponseStream, *, final: bool = False) -> Html:
+        """
+        Return the picture.
+
+        Args:
+            stream: The response.
+            final: Whether no event is left to be added.
+        """
+        if final and stream.status in ("completed", "incomplete", "cancelled"):
             budget = Budget(limits.audio_bytes)
             levels = levels_html(self._levels)
             return result_html(stream.result(), budget, *self._facts(), above=levels)
