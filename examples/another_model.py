@@ -1,6 +1,7 @@
 """Another model behind the emulator: a function of yours answers what was heard."""
 
 import json
+from collections.abc import Iterator
 
 from realtime_sync import RealtimeClient
 from realtime_sync.emulator import RealtimeEmulator, Reply, Turn, call
@@ -9,14 +10,18 @@ from realtime_sync.emulator import RealtimeEmulator, Reply, Turn, call
 MENU = {"soup": 4, "bread": 2}
 
 
-def waiter(turn: Turn) -> Reply:
+def waiter(turn: Turn) -> Iterator[str | Reply]:
     """Stand in for a language model: `turn.messages()` is what one would be given."""
     if turn.last_output is not None:
-        return Reply(f"That is {turn.last_output} euros. Enjoy your meal!")
+        # As a model does that writes word by word: each sentence is spoken at once.
+        yield f"That is {turn.last_output} euros. "
+        yield "Enjoy your meal!"
+        return
     dishes = [dish for dish in MENU if dish in turn.heard.lower()]
-    if not dishes:
-        return Reply(f"We have {' and '.join(MENU)}.")
-    return Reply(function_calls=[call("add_up", dishes=dishes)])
+    if dishes:
+        yield Reply(function_calls=[call("add_up", dishes=dishes)])
+    else:
+        yield f"We have {' and '.join(MENU)}."
 
 
 with RealtimeEmulator(replies=waiter) as emulator:
