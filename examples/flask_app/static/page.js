@@ -17,20 +17,24 @@ function entry(id, kind, who) {
     const words = document.createElement("p");
     article.append(name, words);
     shown.set(id, { article, words });
-    keepInView(() => log.append(article));
+    log.append(article);
+    follow();
   }
   return shown.get(id);
 }
 
-/** Follow what is new, unless the user has scrolled away from it. */
-function keepInView(change) {
-  const atEnd = log.scrollHeight - log.scrollTop - log.clientHeight < 80;
-  change();
-  if (atEnd) log.scrollTop = log.scrollHeight;
-}
+let following = true; // what is new, unless the user has scrolled away from it
+const follow = () => following && (log.scrollTop = log.scrollHeight);
+
+log.onscroll = () => {
+  following = log.scrollHeight - log.scrollTop - log.clientHeight < 80;
+};
+new ResizeObserver(follow).observe(log);
 
 function write(words, text) {
-  if (words.textContent !== text) keepInView(() => (words.textContent = text));
+  if (words.textContent === text) return;
+  words.textContent = text;
+  follow();
 }
 
 function heard({ id, text, final }) {
@@ -133,14 +137,11 @@ $("stop").onclick = () => realtime.interrupt();
 $("mute").onclick = () => {
   realtime.setMuted(!realtime.muted);
   $("mute").ariaPressed = String(realtime.muted);
-  $("mute").textContent = realtime.muted ? "Microphone is muted" : "Mute microphone";
+  $("mute").textContent = realtime.muted ? "Muted" : "Mute";
 };
 
 for (const radio of document.getElementsByName("turns")) {
-  radio.onchange = () => {
-    realtime.setTurns(radio.value);
-    become({ state: realtime.state, words: $("state").textContent });
-  };
+  radio.onchange = () => realtime.setTurns(radio.value);
 }
 
 const button = $("push");

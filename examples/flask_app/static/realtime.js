@@ -134,6 +134,7 @@ export class Realtime extends EventTarget {
   /** Stop the answer, and let the model know how much of it was heard. */
   interrupt() {
     this.flush(true);
+    this.settle();
   }
 
   /** Change between "open" microphone and "push" to talk. */
@@ -141,6 +142,7 @@ export class Realtime extends EventTarget {
     this.turns = turns;
     this.pressed = false;
     if (this.isOpen) this.send({ type: "turns", turns });
+    this.announce();
   }
 
   /** Let the microphone be heard, or not. */
@@ -481,8 +483,13 @@ export class Realtime extends EventTarget {
   become(state) {
     if (state === this.state) return;
     this.state = state;
-    const deaf = state === "listening" && (!this.stream || this.turns === "push");
-    this.emit("state", { state, words: deaf ? "Connected" : STATES[state] });
+    this.announce();
+  }
+
+  announce() {
+    const deaf = !this.stream || this.turns === "push";
+    const words = this.state === "listening" && deaf ? "Connected" : STATES[this.state];
+    this.emit("state", { state: this.state, words });
   }
 
   setLevel(levels) {
