@@ -110,9 +110,14 @@ class Machine:
             self._expiry.cancel()
         minutes = round(self._core.settings.session_seconds / 60)
         reason = f"Your session hit the maximum duration of {minutes} minutes."
-        self._expiry = self._core.call_later(
-            seconds, lambda: self._core.end(1001, reason)
-        )
+
+        def end() -> None:
+            # The service says it twice: as an error, and as the reason of the close.
+            error = RequestError(reason, code="session_expired")
+            self._core.emit_event(error.event(self._core.new_id("event"), None))
+            self._core.end(1001, reason)
+
+        self._expiry = self._core.call_later(seconds, end)
 
     def receive_message(self, data: str | bytes) -> list[ServerEvent]:
         """Take a message of the client; returns the events that are due now."""

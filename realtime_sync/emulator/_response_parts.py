@@ -10,13 +10,13 @@ from attrs import define, frozen
 
 from ..protocol import (
     UNSET,
-    Audio as AudioPart,
     OutputAudio,
     OutputText,
     ResponseStatusDetails,
     ResponseStatusError,
     Text,
 )
+from ..protocol import Audio as AudioPart
 from ._conversation import Entry
 from .replies import Failure, Reply
 

@@ -201,6 +201,7 @@ class TestConnection:
         with quick() as emulator, peer_of(emulator) as peer:
             peer.until(CREATED)
             emulator.inject(Fault.expire(0))
+            peer.until("error")
             with pytest.raises(ConnectionClosed) as caught:
                 peer.receive()
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 from emulated import Client, Json, error, one, types
 
-from realtime_sync.emulator import EmulatorSettings
+from realtime_sync.emulator import EmulatorSettings, Session
+from realtime_sync.emulator._translation import TranslationMachine
+from realtime_sync.protocol import CLIENT_EVENTS, TRANSLATION_CLIENT_EVENTS
 
 
 @pytest.fixture(name="client")
@@ -146,7 +148,7 @@ class TestMerge:
         assert ["transcription_session.updated"] == types(answers)
 
 
-def wrong(param: str, code: str = "invalid_value") -> Json:
+def wrong(param: str | None, code: str = "invalid_value") -> Json:
     return {
         "type": "invalid_request_error",
         "code": code,
@@ -352,13 +354,14 @@ class TestMessages:
 
 class TestExpiry:
     def test_cap(self, client: Client) -> None:
-        """A session ends with code 1001 and the reason when its time is over."""
+        """When its time is over a session ends with an error, code 1001 and why."""
         client.pass_time(3599)
 
         assert client.machine.ending is None
 
-        client.pass_time(1)
+        events = client.pass_time(1)
 
+        assert wrong(None, "session_expired") == error(events)
         assert 1001 == client.machine.ending.code
         assert (
             "Your session hit the maximum duration of 60 minutes."
@@ -372,3 +375,9 @@ class TestExpiry:
         client.pass_time(1800)
 
         assert "30 minutes" in client.machine.ending.reason
+
+
+def test_every_client_event_is_taken() -> None:
+    """A session has an answer to each event that the protocol has for clients."""
+    assert set(CLIENT_EVENTS.values()) == set(Session._handlers)
+    assert set(TRANSLATION_CLIENT_EVENTS.values()) == set(TranslationMachine._handlers)
