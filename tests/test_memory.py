@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import gc
+import multiprocessing
 import tracemalloc
 from collections.abc import Iterator
+from multiprocessing.connection import Connection
 
 import pytest
 
@@ -13,33 +15,36 @@ from realtime_sync.emulator import EmulatorSettings, RealtimeEmulator, ToneSpeec
 
 
 WAIT = 20.0
-TONES = ToneSpeech()
-QUESTION = TONES.speak("What is the capital of Norway?")
+TURNS = 30
+QUESTION = ToneSpeech().speak("What is the capital of Norway?")
 SESSION = {
     "audio": {
         "input": {"turn_detection": None, "transcription": {"model": "whisper-1"}}
     }
 }
-# The emulator keeps audio, and lives in this process. Whatever it makes is left out,
-# by looking so many calls up the stack.
-_DEPTH = 16
-_NOT_OURS = tracemalloc.Filter(False, "*emulator*", all_frames=True)
 
 
-@pytest.fixture(name="connection")
-def _connection() -> Iterator[RealtimeConnection]:
-    settings = EmulatorSettings.instant(record=False)
-    with (
-        RealtimeEmulator(
-            replies=lambda turn: "The capital of Norway is Oslo.",
-            speech=TONES,
-            settings=settings,
-        ) as emulator,
-        RealtimeClient(emulator.endpoint, "key", model="m").connect(
-            session=SESSION
-        ) as connection,
-    ):
-        yield connection
+def emulate(pipe: Connection) -> None:
+    """Be the service until the other end of *pipe* has enough."""
+    with RealtimeEmulator(
+        replies=lambda turn: "The capital of Norway is Oslo.",
+        speech=ToneSpeech(),
+        settings=EmulatorSettings.instant(record=False),
+    ) as emulator:
+        pipe.send(emulator.endpoint)
+        pipe.recv()
+
+
+@pytest.fixture(name="endpoint")
+def _endpoint() -> Iterator[str]:
+    # The emulator keeps audio, so it lives in a process of its own.
+    context = multiprocessing.get_context("spawn")
+    pipe, other_end = context.Pipe()
+    service = context.Process(target=emulate, args=(other_end,))
+    service.start()
+    yield pipe.recv()
+    pipe.send("enough")
+    service.join(WAIT)
 
 
 def converse(connection: RealtimeConnection, turns: int) -> int:
@@ -55,27 +60,27 @@ def converse(connection: RealtimeConnection, turns: int) -> int:
 
 
 def kept() -> int:
-    """Return the bytes of what was made since the tracing began, and not by others."""
+    """Return the bytes of the objects that were made since the tracing began."""
     gc.collect()
-    ours = tracemalloc.take_snapshot().filter_traces([_NOT_OURS])
-    return sum(trace.size for trace in ours.traces)
+    return tracemalloc.get_traced_memory()[0]
 
 
-def test_conversation_keeps_words_only(connection: RealtimeConnection) -> None:
+def test_conversation_keeps_words_only(endpoint: str) -> None:
     """Of the audio of a turn nothing is kept, and without its words nothing at all."""
-    turns = 20
-    converse(connection, 3)
-    tracemalloc.start(_DEPTH)
-    try:
-        size = converse(connection, turns)
-        with_words = kept()
-        items = len(connection.conversation)
-        connection.conversation.clear()
-        without_words = kept()
-    finally:
-        tracemalloc.stop()
+    client = RealtimeClient(endpoint, "key", model="m", proxy="")
+    with client.connect(session=SESSION) as connection:
+        converse(connection, 3)
+        tracemalloc.start()
+        try:
+            size = converse(connection, TURNS)
+            with_words = kept()
+            items = len(connection.conversation)
+            connection.conversation.clear()
+            without_words = kept()
+        finally:
+            tracemalloc.stop()
 
-    assert 2 * (turns + 3) == items
-    assert size > turns * 150_000
-    assert with_words < turns * 8_000
-    assert without_words < 40_000
+    assert 2 * (TURNS + 3) == items
+    assert size > TURNS * 150_000
+    assert with_words < TURNS * 5_000
+    assert without_words < TURNS * 1_500

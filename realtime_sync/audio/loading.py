@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeGuard
 
-from ._extras import require
+from ._extras import installed, require
 from .pcm import SAMPLE_RATE, SampleAligner
 from .resampling import Resampler, resample
 from .wav import Audio, decode_wav, looks_like_wav
@@ -24,8 +24,10 @@ if TYPE_CHECKING:
 
 __all__ = ["frames", "is_stream", "load_audio"]
 
-# How files of other kinds begin: Ogg, FLAC, AIFF, CAF, and MP3 with tags.
-_OTHER_KINDS = (b"OggS", b"fLaC", b"FORM", b"caff", b"ID3")
+# How files of other kinds begin: Ogg, FLAC, AIFF, CAF, AU, and MP3 with tags.
+_OTHER_KINDS = (b"OggS", b"fLaC", b"FORM", b"caff", b".snd", b"ID3")
+# … and MP3 without. PCM may begin so too.
+_MP3 = (b"\xff\xfb", b"\xff\xfa", b"\xff\xf3", b"\xff\xf2")
 _RAW_SUFFIXES = (".pcm", ".raw")
 
 
@@ -103,6 +105,11 @@ def _decode(data: bytes, raw_rate: int, *, raw: bool, name: str) -> Audio:
 def _decode_by_soundfile(data: bytes) -> Audio:
     if not data:
         raise ValueError("the file is empty")
+    if not installed("soundfile") and not data.startswith(_OTHER_KINDS + _MP3):
+        raise ValueError(
+            "this is no audio file that can be read; other kinds than WAV need "
+            "pip install 'realtime_sync[audio]'"
+        )
     soundfile = require(
         "soundfile", extra="audio", purpose="reading other files than WAV"
     )

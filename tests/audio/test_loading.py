@@ -165,7 +165,8 @@ def test_other_files_name_the_extra(
 @pytest.mark.parametrize("content", [b"", b"this is a text", b"fLaC is no FLAC file"])
 def test_names_what_is_no_audio(tmp_path: Path, content: bytes) -> None:
     """A file that is no audio is named in the error."""
-    pytest.importorskip("soundfile")
+    if content.startswith(b"fLaC"):
+        pytest.importorskip("soundfile")
     path = tmp_path / "notes.txt"
     path.write_bytes(content)
 
