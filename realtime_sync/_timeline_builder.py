@@ -142,7 +142,7 @@ class Builder:
     def _error(self, time: float, event: ErrorEvent) -> None:
         error = event.error
         if error.code not in _HARMLESS:
-            self.tracks.errors.append(Mark(time, error.code or error.message))
+            self.tracks.errors.append(Mark(time, str(error.code or error.message)))
 
     # The user
 
@@ -280,10 +280,11 @@ class Builder:
 
     def _called(self, time: float, event: ResponseFunctionCallArgumentsDone) -> None:
         response = self._output(time, event.response_id)
-        name = event.name or self._names.get(event.call_id) or "function"
+        call_id = event.call_id or ""
+        name = event.name or self._names.get(call_id) or "function"
         if response is not None:
             response.calls.append(name)
-        call = self._open_calls[event.call_id] = Call(name, time)
+        call = self._open_calls[call_id] = Call(name, time)
         self.tracks.calls.append(call)
 
     def _done(self, time: float, event: ResponseDone) -> None:

@@ -168,21 +168,14 @@ class Tracks:
 
     def copy(self) -> Tracks:
         """Return a copy that does not change when this goes on."""
-        return attrs.evolve(
-            self,
-            **{
-                name: list(getattr(self, name))
-                for name in ("user", "commits", "clears", "asked", "model")
-            },
-            **{
-                name: [attrs.evolve(each) for each in getattr(self, name)]
-                for name in ("speech", "responses", "calls")
-            },
-            texts=dict(self.texts),
-            errors=list(self.errors),
-            reconnects=list(self.reconnects),
-            gaps=list(self.gaps),
-        )
+        copy = attrs.evolve(self)
+        for field in attrs.fields(Tracks):
+            value = getattr(self, field.name)
+            if isinstance(value, dict):
+                setattr(copy, field.name, dict(value))
+            elif isinstance(value, list):
+                setattr(copy, field.name, [_copied(each) for each in value])
+        return copy
 
     def played(self) -> Iterator[tuple[Heard, float]]:
         """Yield the model's pieces, and up to when each was played."""
@@ -203,6 +196,12 @@ class Tracks:
     def until(self, end: float | None) -> float:
         """Return *end*, or the end of all for what has not ended."""
         return self.end if end is None else end
+
+
+def _copied(value: Any) -> Any:
+    """Return a copy of what may change, or the very same."""
+    changes = isinstance(value, (Span, Call, ResponseTrack))
+    return attrs.evolve(value) if changes else value
 
 
 class InputClock:
