@@ -11,7 +11,6 @@ any answer but 101: `UpgradeSocket` adds the ones and keeps the others.
 from __future__ import annotations
 
 import contextlib
-import email.utils
 import io
 import json
 import math
@@ -246,10 +245,10 @@ def _retry_after(headers: Mapping[str, str]) -> float | None:
     value = headers.get("retry-after")
     if (seconds := _number(value)) is not None or value is None:
         return seconds
+    from email.utils import parsedate_to_datetime  # it takes a while
+
     try:
-        return max(
-            0.0, email.utils.parsedate_to_datetime(value).timestamp() - time.time()
-        )
+        return max(0.0, parsedate_to_datetime(value).timestamp() - time.time())
     except (TypeError, ValueError, OverflowError):
         return None
 
