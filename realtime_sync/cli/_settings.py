@@ -37,6 +37,8 @@ _VARIABLES = (
     "OPENAI_API_KEY",
 )
 
+_CLOSING = 2.0  # seconds; whoever has pressed Ctrl-C does not want to wait longer
+
 # What is shared by options and profiles; who is asking is taken from one place.
 _CONNECTING = ("endpoint", "model", "api_version", "scope", "proxy", "ca_file")
 _KEYS = ("key_env", "entra")
@@ -96,6 +98,7 @@ class Service:
             "scope": given.scope,
             "proxy": given.proxy,
             "open_timeout": given.open_timeout,
+            "close_timeout": _CLOSING,
         }
         if given.ca_file is not None:
             settings["ssl_context"] = _trusting(given.ca_file)
