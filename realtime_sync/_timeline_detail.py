@@ -191,7 +191,8 @@ def _guides(page: _Page, turn: Turn, top: float) -> None:
     """Lead the eye from the end of speech to its bars, and from there to the audio."""
     style = {"color": GREY, "linewidth": 0.7, "linestyle": (0, (1, 2)), "zorder": 1}
     ended, first = turn.speech_ended, turn.first_audio
-    page.axes.plot([ended, ended], [0.3, top + 0.1], **style)
+    page.axes.plot([ended, ended], [0.3, _USER], **style)
+    page.axes.plot([ended, ended], [_USER + _WORDS, top + 0.1], **style)
     if first is not None:
         bottom = top + _LATENCY + _RESPONSES + _RECEIVED + _MODEL / 2
         page.axes.plot([first, first], [top + 0.67, bottom], **style)
@@ -354,7 +355,8 @@ def _wave(page: _Page, pieces: Iterable[Piece], middle: float, colour: str) -> N
     height = 0.78 * numpy.sqrt(numpy.clip(y, 0, 1))
     keep = _joined(x, height)
     page.axes.fill_between(x[keep], middle - height[keep], middle + height[keep],
-                           color=colour, linewidth=0.3, step="post", zorder=2)  # fmt: skip
+                           color=colour, linewidth=0.3, step="post",
+                           zorder=2)  # fmt: skip
 
 
 def _joined(x: Any, height: Any) -> Any:

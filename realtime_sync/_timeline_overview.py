@@ -23,7 +23,7 @@ from ._timeline_tracks import PEAKS_PER_SECOND, Piece, Tracks
 __all__ = ["draw_overview"]
 
 _WIDTH = 15.0  # inches
-_LEFT, _RIGHT, _TOP, _BOTTOM = 1.15, 0.9, 0.85, 0.55  # inches
+_LEFT, _RIGHT, _TOP, _BOTTOM = 1.4, 0.95, 0.85, 0.55  # inches
 _BINS = 700  # a bit more than two points each
 _SLOWEST = 5  # turns that are named
 _SMALL = 7.5
@@ -142,7 +142,7 @@ def _latency(
     axes.grid(axis="y", color=GRID, linewidth=0.8)
     axes.yaxis.set_major_locator(_few_ticks())
     axes.tick_params(axis="y", length=0, labelsize=8, labelcolor=GREY)
-    axes.text(-0.04, 0.5, "First audio\nafter, s", transform=axes.transAxes, ha="right",
+    axes.text(-0.035, 0.5, "First audio\nafter, in s", transform=axes.transAxes, ha="right",
               va="center", size=9, weight="bold", color=INK)  # fmt: skip
     for whole in (True, False):
         dots = [each for each in shown if (each[0].interrupted is None) == whole]

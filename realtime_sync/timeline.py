@@ -122,17 +122,22 @@ class Timeline:
         """
         from ._timeline_plot import draw
 
-        path = target if isinstance(target, (str, os.PathLike)) else None
+        path: Path | None = None
+        given: Figure | None = None
+        if isinstance(target, (str, os.PathLike)):
+            path = Path(target)
+        else:
+            given = target
         figure = draw(
             self._tracks,
             self._turns,
             self._summary,
-            figure=None if path is not None else target,
+            figure=given,
             window=(start, end),
             title=self._title() if title is None else title,
         )
         if path is not None:
-            figure.savefig(Path(path))
+            figure.savefig(path)
         return figure
 
     def png(self, **options: Any) -> bytes:
