@@ -70,7 +70,7 @@ def _endpoint() -> Iterator[str]:
     yield from _serve("--speech", "tone", "--speed", "4")
 
 
-@pytest.fixture(name="speaking_endpoint")
+@pytest.fixture(name="speaking_endpoint", scope="module")
 def _speaking_endpoint() -> Iterator[str]:
     """An emulator that really hears and speaks."""
     pytest.importorskip("hibari", reason="needs the extra speech")
