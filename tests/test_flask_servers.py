@@ -1,0 +1,134 @@
+"""The bridge under the servers that people run Flask on, each started as a process."""
+
+from __future__ import annotations
+
+import importlib.util
+import signal
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from urllib.error import HTTPError
+
+import pytest
+
+
+pytest.importorskip("flask")
+pytest.importorskip("wsproto")
+
+from flask_processes import SERVERS, Process
+
+from realtime_sync.emulator import EmulatorSettings, RealtimeEmulator, ToneSpeech
+
+
+QUESTION = ToneSpeech().speak("What is the capital of Norway?") + bytes(48_000)
+_MODULES = {"gthread": "gunicorn", "gevent": "gevent", "waitress": "waitress"}
+
+
+def is_there(kind: str) -> bool:
+    names = {_MODULES.get(kind, "flask"), "gunicorn" if kind == "gevent" else "flask"}
+    return all(map(importlib.util.find_spec, names))
+
+
+@pytest.fixture(autouse=True)
+def _leaves_nothing_behind() -> None:
+    """Nothing to look for: what all tests share has threads that come and go."""
+
+
+@pytest.fixture(name="emulator", scope="module")
+def _emulator() -> Iterator[RealtimeEmulator]:
+    settings = EmulatorSettings.instant()
+    with RealtimeEmulator(speech="tone", settings=settings) as emulator:
+        yield emulator
+
+
+@pytest.fixture(name="servers", scope="module")
+def _servers(
+    emulator: RealtimeEmulator, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[dict[str, Process]]:
+    """All servers; they start while the first of them is tried."""
+    with ExitStack() as stack:
+        yield {
+            kind: stack.enter_context(
+                Process(kind, emulator.endpoint, tmp_path_factory.mktemp(kind))
+            )
+            for kind in SERVERS
+            if is_there(kind)
+        }
+
+
+def server_of(servers: dict[str, Process], kind: str) -> Process:
+    if kind not in servers:
+        pytest.skip(f"{_MODULES[kind]} is not installed")
+    return servers[kind]
+
+
+@pytest.mark.parametrize("kind", ["flask", "gthread", "gevent"])
+def test_a_browser_talks_until_the_server_ends(
+    servers: dict[str, Process], kind: str
+) -> None:
+    """Speech goes both ways, and a server that ends says 1001 and ends in time."""
+    server = server_of(servers, kind)
+    cookie = server.log_in()
+    with server.open(cookie) as browser, server.open(cookie) as idle:
+        browser.say(QUESTION)
+        heard = browser.expect_turn()
+        audio = bytes(browser.audio)
+        code = server.stop(signal.SIGTERM)
+
+        assert "What is the capital of Norway?" == heard
+        assert "The capital of Norway is Oslo." == ToneSpeech().transcribe(audio)
+        assert 1001 == browser.wait_closed()[0]
+        assert 1001 == idle.wait_closed()[0]
+    assert code in (0, 143), server.output.decode()
+    assert b"Traceback" not in server.output, server.output.decode()
+
+
+def test_views_are_served_by_waitress(servers: dict[str, Process]) -> None:
+    """A server that hands out no sockets streams text, and says what it cannot do."""
+    server = server_of(servers, "waitress")
+    cookie = server.log_in()
+
+    text = server.get("/ask?q=What+is+the+capital+of+Norway", cookie)
+
+    assert "Oslo" in text
+    assert text.endswith('event: done\ndata: {"status":"completed"}\n\n')
+    with pytest.raises(HTTPError) as refused:
+        server.get("/realtime", cookie)
+    with refused.value:
+        assert refused.value.code in (400, 501)
+
+
+def test_a_wrong_password_opens_nothing(servers: dict[str, Process]) -> None:
+    """Who does not know the password gets no cookie that opens a conversation."""
+    server = server_of(servers, "waitress")
+
+    with pytest.raises(HTTPError) as refused:
+        server.log_in("ada", "wrong")
+
+    with refused.value:
+        assert 401 == refused.value.code
+
+
+def test_a_conversation_survives_a_killed_server(
+    emulator: RealtimeEmulator, tmp_path: Path
+) -> None:
+    """After a server was killed, the next one goes on with the conversation."""
+    with Process("flask", emulator.endpoint, tmp_path) as first:
+        cookie = first.log_in()
+        with first.open(cookie) as browser:
+            browser.send(type="text", text="My name is Ada.")
+            browser.expect("response_done")
+            token = browser.greeting["conversation"]
+            browser.send(type="text", text="A word that nobody waits for.")
+            browser.expect("response_done")
+            first.stop(signal.SIGKILL)
+            code, _ = browser.wait_closed()
+    with (
+        Process("flask", emulator.endpoint, tmp_path) as second,
+        second.open(cookie, resume=token) as again,
+    ):
+        said = [item["text"] for item in again.greeting["items"]]
+
+        assert 1006 == code
+        assert again.greeting["resumed"]
+        assert "My name is Ada." == said[0]
