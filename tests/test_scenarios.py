@@ -28,6 +28,9 @@ class FakePlayer:
         self.played_ms = played_ms
         self.flushed = 0
 
+    def write(self, pcm: bytes) -> None:
+        """Play nothing more than it has."""
+
     def flush(self) -> int:
         self.flushed += 1
         return self.played_ms
@@ -87,10 +90,13 @@ def test_interrupt_without_an_account(connection: RealtimeConnection) -> None:
     assert "cancelled" == stream.result(timeout=WAIT).status
 
 
-def test_speech_of_the_user_interrupts(connection: RealtimeConnection) -> None:
+@pytest.mark.parametrize("start", ["use_player", "play"])
+def test_speech_of_the_user_interrupts(
+    connection: RealtimeConnection, start: str
+) -> None:
     """When the server hears the user speak, the player falls silent at once."""
     player = FakePlayer(60)
-    connection.use_player(player)
+    getattr(connection, start)(player)
     truncated = connection.events(ConversationItemTruncated, timeout=WAIT)
     stream = answer(connection)
     connection.append_input_audio(TONES.speak("Stop it, please."))
