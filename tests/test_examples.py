@@ -19,7 +19,8 @@ from realtime_sync.emulator.speech import default_speech
 
 
 ROOT = Path(__file__).parents[1]
-OTHERS = ("flask_view", "voice_assistant")  # these have tests of their own
+# These have tests of their own.
+OTHERS = ("dask_cluster", "flask_view", "voice_assistant")
 SCRIPTS = sorted(
     path for path in (ROOT / "examples").glob("*.py") if path.stem not in OTHERS
 )

@@ -41,8 +41,10 @@ THREADS = {
     "_recording_intake.py",  # writes what was captured, so that sessions need not wait
     "flask/_outbox.py",  # sends to a browser
     "_worker_pool.py",  # the user's functions that a model calls, and a player's feed
+    "_batch_worker.py",  # closes what a batch's process has no use for any more
     "audio/devices.py",  # feeds a device
     "audio/pacing.py",  # plays as time goes by
+    "batch.py",  # runs items, unless the caller has an executor
     "emulator/*.py",  # serves
 }
 STARTERS = {"Thread", "Timer", "ThreadPoolExecutor"}
