@@ -165,7 +165,7 @@ class Playback:
             if former is not None:
                 former.end(None)
             self._feed = weakref.ref(feed)
-            if self._told_by == "clock":
+            if self._player is None and self._told_by == "clock":
                 self._told_by = "feed"
             if self._ended is not None:
                 feed.end(self._ended)

@@ -966,6 +966,17 @@ def test_reports_are_better_than_the_feed(playback: Playback, server: Server) ->
     assert at("i1", 7, 300) == playback.position
 
 
+def test_a_player_is_better_than_the_feed(played: Playback, player: FakePlayer) -> None:
+    """What a player that tells how far it is has been given does not count as heard."""
+    feed = played.audio(chunk_ms=100)
+    Server(played).speaks(300)
+    next(feed)
+    next(feed)
+    player.played_ms = 60
+
+    assert at("i1", 60, 300) == played.position
+
+
 def test_feed_waits(playback: Playback, server: Server) -> None:
     """The player blocks until there is audio, and ends with the connection."""
     thread, chunks = consume(playback.audio())
