@@ -2,8 +2,10 @@
 From the threads of a connection to one that may take its time.
 
 What is captured is appended to a queue, and a thread hands it in batches to a sink. The
-hot path pays for reading the clock, a comparison and an append, under a lock that is
-held for nothing else: the entries are in the order of their times.
+hot path pays for reading the clock, a comparison and an append, and for no lock. So two
+threads that capture at the same moment may lose count of the bytes that wait, by a
+message: the account is put right whenever the queue is empty. What is lost for lack of
+room is counted exactly.
 """
 
 from __future__ import annotations
@@ -78,13 +80,12 @@ class Intake:
         self._limit = limit
         self._failed = failed
         self._interval = interval
-        self._waiting: deque[Captured] = deque()
-        self._lock = threading.Lock()  # guards the three that follow
-        self._put = 0
+        self._waiting: deque[tuple[float, Kind, Any]] = deque()
+        self._bytes = 0  # about how many wait
+        self._lock = threading.Lock()  # guards the two that follow
         self._lost = 0
         self._lost_bytes = 0
-        self._told = (0, 0)  # of what was lost; of the intake's thread, as the next
-        self._taken = 0
+        self._told = (0, 0)  # of what was lost; of the intake's thread
         self._over = False  # nothing is taken any more
         self._has_failed = False
         self._wake = threading.Event()
@@ -110,29 +111,27 @@ class Intake:
 
     def tap(self, direction: Direction, message: bytes) -> None:
         """Take a message; it is dropped and counted where too much waits already."""
-        size = len(message)
-        with self._lock:
-            if self._put + size - self._taken > self._limit:
-                self._lost += 1
-                self._lost_bytes += size
-                return
-            self._put += size
-            self._waiting.append(Captured(monotonic(), direction, message))
+        size = self._bytes + len(message)
+        if size > self._limit:
+            self._lose(len(message))
+            return
+        self._bytes = size
+        self._waiting.append((monotonic(), direction, message))
 
     def notice(self, event: object) -> None:
         """Take an event of this side."""
-        self._waiting.append(Captured(monotonic(), "notice", event))
+        self._waiting.append((monotonic(), "notice", event))
 
     def end(self, error: Exception | None = None) -> None:
         """Take no more after this; *error* says how the connection ended, if it did."""
-        self._waiting.append(Captured(monotonic(), "end", error))
+        self._waiting.append((monotonic(), "end", error))
         self._wake.set()
 
     def flush(self, timeout: float | None) -> bool:
         """Wait until what was captured so far is written; tell whether it is."""
         # A notice that no sink sees: it is done with when all before it is.
         written = threading.Event()
-        self._waiting.append(Captured(monotonic(), "notice", written))
+        self._waiting.append((monotonic(), "notice", written))
         self._wake.set()
         while not self.finished and not written.is_set():
             left = self._interval if timeout is None else min(timeout, self._interval)
@@ -175,7 +174,7 @@ class Intake:
         batch: list[Captured] = []
         marks: list[threading.Event] = []
         for _ in range(min(_BATCH, len(self._waiting))):
-            captured = self._waiting.popleft()
+            captured = Captured(*self._waiting.popleft())
             if isinstance(captured.data, threading.Event):
                 marks.append(captured.data)
                 continue
@@ -186,10 +185,17 @@ class Intake:
             if self._over:
                 break
             if captured.kind != "notice":
-                self._taken += len(captured.data)
+                self._bytes -= len(captured.data)
+        if not self._waiting:
+            self._bytes = 0
         if not self._over:
             batch += self._gap()
         return batch, marks
+
+    def _lose(self, size: int) -> None:
+        with self._lock:
+            self._lost += 1
+            self._lost_bytes += size
 
     def _gap(self) -> list[Captured]:
         """Return what tells of losses that were not told yet."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime, timezone
+from functools import lru_cache
 from typing import Any, Literal
 
 import attrs
@@ -127,7 +128,14 @@ def _loads(message: bytes) -> dict[str, Any]:
 
 def wall_text(wall: float) -> str:
     """Return seconds since 1970 as a time of day in UTC (ISO 8601)."""
-    return datetime.fromtimestamp(wall, timezone.utc).isoformat(timespec="microseconds")
+    second, micros = divmod(round(wall * 1_000_000), 1_000_000)
+    return f"{_second_text(second)}.{micros:06d}+00:00"
+
+
+@lru_cache(maxsize=2)  # many events fall into one second
+def _second_text(second: int) -> str:
+    moment = datetime.fromtimestamp(second, timezone.utc)
+    return moment.replace(tzinfo=None).isoformat()
 
 
 def _field(name: str, value: Any) -> bytes:

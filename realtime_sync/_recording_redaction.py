@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, Final
 
 from ._logging import redact_text, redact_url
@@ -56,7 +57,7 @@ def _mapping(value: dict[str, Any], *, hidden: bool, schema: bool) -> dict[str, 
     for name, item in value.items():
         if type(item) is str and not hidden and name == "audio":
             continue  # base64, the bulk of what there is
-        secret = hidden or (not schema and _SECRET.search(name) is not None)
+        secret = hidden or (not schema and _is_secret(name))
         below = schema or name == _SCHEMA
         new = _walk(name, item, hidden=secret, schema=below)
         if new is not item:
@@ -70,10 +71,23 @@ def _text(name: str, text: str, hidden: bool) -> str:
     if name == "server_url":
         clean = _server_url(text)
         return text if clean == text else clean
-    if len(text) < 8 or _EXACT.search(name):
+    if len(text) < 8 or _is_exact(name):
         return text
     clean = redact_text(text)
     return text if clean == text else clean
+
+
+# There are few names, and many messages.
+
+
+@lru_cache(maxsize=1024)
+def _is_secret(name: str) -> bool:
+    return _SECRET.search(name) is not None
+
+
+@lru_cache(maxsize=1024)
+def _is_exact(name: str) -> bool:
+    return _EXACT.search(name) is not None
 
 
 def _server_url(url: str) -> str:

@@ -142,8 +142,8 @@ def _latency(
     axes.grid(axis="y", color=GRID, linewidth=0.8)
     axes.yaxis.set_major_locator(_few_ticks())
     axes.tick_params(axis="y", length=0, labelsize=8, labelcolor=GREY)
-    axes.text(-0.035, 0.5, "First audio\nafter, in s", transform=axes.transAxes, ha="right",
-              va="center", size=9, weight="bold", color=INK)  # fmt: skip
+    axes.text(-0.035, 0.5, "First audio\nafter, in s", transform=axes.transAxes,
+              ha="right", va="center", size=9, weight="bold", color=INK)  # fmt: skip
     for whole in (True, False):
         dots = [each for each in shown if (each[0].interrupted is None) == whole]
         colour = COLOURS["model"] if whole else COLOURS["interrupted"]
