@@ -20,10 +20,11 @@ from ._deadline import Deadline
 from ._dispatcher import Callback, Dispatcher, resolve_event_type
 from ._inbox import Backlog, Inbox
 from ._keepalive import Keepalive
+from ._lanes import Lane
 from ._logging import log_event
 from ._monitor import Monitor
 from ._opening import Opened
-from ._send_queue import Lane, SendQueue
+from ._send_queue import SendQueue
 from ._shown import Shown
 from .errors import ConnectionClosedOK, SendQueueFull
 from .protocol._model import ClientEvent, ServerEvent

@@ -32,8 +32,9 @@ from typing import Literal
 from ._deadline import Deadline
 from ._dispatcher import Dispatcher
 from ._keepalive import Heartbeat, Keepalive
+from ._lanes import Lane
 from ._monitor import Monitor
-from ._send_queue import Lane, SendQueue
+from ._send_queue import SendQueue
 from .errors import (
     ConnectionClosed,
     ConnectionClosedError,

@@ -14,10 +14,10 @@ from ._acknowledgements import Pending, new_event_id
 from ._base_connection import DEFAULT_TIMEOUT
 from ._conversation_restore import Restoration, restoration
 from ._deadline import Deadline
+from ._lanes import Lane
 from ._rate_limits import RateLimits
 from ._response_expectations import tag
 from ._responses import ResponseRouter
-from ._send_queue import Lane
 from ._server_responses import ServerResponses
 from ._session_commands import AudioCommands, as_model
 from .conversation import Conversation

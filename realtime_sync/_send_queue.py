@@ -10,32 +10,19 @@ it, since the server would throw it away.
 
 from __future__ import annotations
 
-import enum
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
+from typing import cast
 
 from ._deadline import Deadline
+from ._lanes import Entry, Lane
+from ._retained import Repeated, Retained
 from .errors import SendQueueFull
 from .transport import Frame
 
 
-__all__ = ["Lane", "SendQueue"]
-
-
-class Lane(enum.Enum):
-    """How a frame moves among those that wait."""
-
-    AUDIO = enum.auto()  # input audio: may be overtaken, and dropped by CLEAR
-    COMMAND = enum.auto()  # in order
-    COMMIT = enum.auto()  # in order, and claims the audio before it
-    OVERTAKE = enum.auto()  # before the audio at the end of the queue
-    CLEAR = enum.auto()  # drops the uncommitted audio, then in order
-    URGENT = enum.auto()  # before everything: ping and pong
-    MARK = enum.auto()  # no frame: stands for a caller of `flush()`
-
-
-_Entry = tuple[Lane, Frame, "threading.Event | None"]
+__all__ = ["SendQueue"]
 
 
 class SendQueue:
@@ -45,18 +32,27 @@ class SendQueue:
     Args:
         max_bytes: Payload bytes that may wait. A larger frame goes in alone.
         batch_bytes: Payload bytes that the writer takes at once, about.
+        retained: Remembers what the writer took, for the case of a loss.
     """
 
-    def __init__(self, max_bytes: int, batch_bytes: int = 65_536) -> None:
+    def __init__(
+        self,
+        max_bytes: int,
+        batch_bytes: int = 65_536,
+        *,
+        retained: Retained | None = None,
+    ) -> None:
         self._max_bytes = max_bytes
         self._batch_bytes = batch_bytes
+        self._retained = retained
         self._lock = threading.Lock()
         self._space = threading.Condition(self._lock)
         self._work = threading.Condition(self._lock)
         self._writer_waits = False
         self._producers_wait = 0
-        self._entries: deque[_Entry] = deque()
+        self._entries: deque[Entry] = deque()
         self._size = 0
+        self._held = False
         self._error: Callable[[], BaseException] | None = None
         self.high_water = 0
 
@@ -69,10 +65,20 @@ class SendQueue:
         return self._size
 
     def put(
-        self, frame: Frame, lane: Lane = Lane.COMMAND, timeout: float | None = None
+        self,
+        frame: Frame,
+        lane: Lane = Lane.COMMAND,
+        timeout: float | None = None,
+        key: str | None = None,
     ) -> None:
         """
-        Add a frame; block while the queue is full.
+        Add a frame; block while the queue is full or on hold.
+
+        Args:
+            frame: The frame.
+            lane: How it moves.
+            timeout: Seconds to wait for space; None for ever.
+            key: What `confirm()` will call it; None if nothing ever confirms it.
 
         Raises:
             SendQueueFull: It stayed full for *timeout* seconds.
@@ -82,9 +88,9 @@ class SendQueue:
         with self._lock:
             if self._error is not None:
                 raise self._error()
-            if self._size + size > self._max_bytes and lane in _BOUNDED:
+            if lane in _BOUNDED and not self._has_space(size):
                 self._wait_for_space(size, timeout)
-            self._insert(frame, lane)
+            self._insert((lane, frame, key))
             self._size += size
             if self._size > self.high_water:
                 self.high_water = self._size
@@ -110,6 +116,8 @@ class SendQueue:
             reached, or None when the queue was closed and is empty.
         """
         with self._lock:
+            if self._retained is not None:
+                self._retained.written()
             if not self._entries and self._error is None:
                 self._writer_waits = True
                 self._work.wait(timeout)
@@ -122,6 +130,57 @@ class SendQueue:
         """Let `take()` return, with nothing if there is nothing."""
         with self._lock:
             self._work.notify_all()
+
+    # When the connection may be lost and found again
+
+    def confirm(self, key: str) -> Sequence[bytes]:
+        """Forget a command that was answered; see `Retained.confirm()`."""
+        if self._retained is None:
+            return ()
+        with self._lock:
+            return self._retained.confirm(key)
+
+    def committed(self) -> None:
+        """Forget the audio of a turn that the server ended by itself."""
+        if self._retained is not None:
+            with self._lock:
+                self._retained.committed()
+
+    def set_manual_turns(self, manual: bool) -> None:
+        """Say whether audio waits for a commit of this side."""
+        if self._retained is not None:
+            with self._lock:
+                self._retained.manual_turns = manual
+
+    def hold(self) -> None:
+        """Let whoever puts wait, as while the queue is full."""
+        with self._lock:
+            self._held = True
+
+    def release(self) -> None:
+        """End `hold()`."""
+        with self._lock:
+            self._held = False
+            self._space.notify_all()
+
+    def repeat(self, first: Sequence[Entry] = ()) -> Repeated:
+        """
+        Put what is not confirmed in front, since a new session knows nothing of it.
+
+        What overtakes and what is urgent spoke of the old session and is dropped.
+
+        Args:
+            first: What goes before all of it.
+
+        Returns:
+            What was put in front after that, and what could not be.
+        """
+        with self._lock:
+            repeated = self._retained.take_back() if self._retained else Repeated()
+            waiting = [e for e in self._entries if e[0] not in _OF_THE_SESSION]
+            self._entries = deque([*first, *repeated.entries, *waiting])
+            self._size = sum(len(frame[1]) for _, frame, _ in self._entries)
+            return repeated
 
     def finish(
         self, last: Frame, error: Callable[[], BaseException], *, drop: bool
@@ -163,9 +222,7 @@ class SendQueue:
 
     def _wait_for_space(self, size: int, timeout: float | None) -> None:
         deadline = Deadline(timeout)
-        while self._error is None and self._entries:
-            if self._size + size <= self._max_bytes:
-                return
+        while self._error is None and not self._has_space(size):
             self._producers_wait += 1
             try:
                 if not self._space.wait(deadline.left()):
@@ -175,15 +232,24 @@ class SendQueue:
         if self._error is not None:
             raise self._error()
 
+    def _has_space(self, size: int) -> bool:
+        fits = self._size + size <= self._max_bytes or not self._entries
+        return fits and not self._held
+
     def _full_message(self, timeout: float | None) -> str:
+        if self._held:
+            return (
+                f"the connection is lost and was not opened again within {timeout:g} "
+                "s; it goes on trying: wait longer (timeout=), or close() it"
+            )
         return (
             f"the send queue stayed full ({self._size} of {self._max_bytes} bytes) for "
             f"{timeout:g} s; the network is slower than the audio: send less, wait "
             "longer (timeout=), or allow more (max_queue=)"
         )
 
-    def _insert(self, frame: Frame, lane: Lane) -> None:
-        entry = (lane, frame, None)
+    def _insert(self, entry: Entry) -> None:
+        lane = entry[0]
         if lane is Lane.URGENT:
             self._entries.appendleft(entry)
             return
@@ -203,7 +269,7 @@ class SendQueue:
         return index
 
     def _drop_audio(self) -> None:
-        kept: deque[_Entry] = deque()
+        kept: deque[Entry] = deque()
         while self._entries and self._entries[-1][0] is not Lane.COMMIT:
             entry = self._entries.pop()
             if entry[0] is Lane.AUDIO:
@@ -215,7 +281,7 @@ class SendQueue:
 
     def _drop_all(self) -> None:
         for _, _, mark in self._entries:
-            if mark is not None:
+            if isinstance(mark, threading.Event):
                 mark.set()
         self._entries.clear()
         self._size = 0
@@ -224,17 +290,20 @@ class SendQueue:
         batch: list[Frame] = []
         size = 0
         entries = self._entries
+        retained = self._retained
         while entries and size < self._batch_bytes:
-            mark = entries[0][2]
-            if mark is None:
-                frame = entries.popleft()[1]
+            lane, frame, mark = entry = entries[0]
+            if lane is not Lane.MARK:
+                entries.popleft()
                 batch.append(frame)
                 size += len(frame[1])
+                if retained is not None:
+                    retained.take(entry)
             elif batch:
                 break  # What precedes the mark has been taken, but not yet written.
             else:
                 entries.popleft()
-                mark.set()
+                cast("threading.Event", mark).set()
         self._size -= size
         if self._producers_wait:
             self._space.notify_all()
@@ -243,3 +312,4 @@ class SendQueue:
 
 # Control frames are small and must not wait for space behind the audio.
 _BOUNDED = frozenset({Lane.AUDIO, Lane.COMMAND, Lane.COMMIT})
+_OF_THE_SESSION = frozenset({Lane.OVERTAKE, Lane.URGENT})

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 from ._acknowledgements import new_event_id
 from ._base_connection import DEFAULT_TIMEOUT, BaseConnection
 from ._input_audio import AudioSplitter
+from ._lanes import Lane
 from ._progress import reporting
-from ._send_queue import Lane
 from .audio import (
     G711_RATE,
     SAMPLE_RATE,

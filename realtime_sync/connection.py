@@ -13,7 +13,7 @@ from ._acknowledgements import new_event_id
 from ._answer_stream import AnswerStream
 from ._asking import Question, user_message
 from ._deadline import Deadline
-from ._send_queue import Lane
+from ._lanes import Lane
 from ._session_commands import AudioCommands, AudioInput
 from ._speech_commands import SpeechCommands
 from .protocol.codec import encode
