@@ -53,6 +53,7 @@ _EXPORTS = {
         "ConnectionClosed",
         "ConnectionClosedError",
         "ConnectionClosedOK",
+        "ConnectionLost",
         "ControlError",
         "DecodeError",
         "HandshakeError",
@@ -74,6 +75,7 @@ _EXPORTS = {
         "function_tool",
     ],
     "playback": ["Interruption", "Playback"],
+    "reconnect": ["Reconnected", "ReconnectPolicy", "SessionExpiring"],
     "response_stream": ["ResponseResult", "ResponseStream"],
     "usage": ["Prices", "UsageTotals"],
     "webhooks": [

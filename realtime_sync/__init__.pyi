@@ -42,6 +42,7 @@ from .errors import (
     ConnectionClosed as ConnectionClosed,
     ConnectionClosedError as ConnectionClosedError,
     ConnectionClosedOK as ConnectionClosedOK,
+    ConnectionLost as ConnectionLost,
     ControlError as ControlError,
     DecodeError as DecodeError,
     HandshakeError as HandshakeError,
@@ -67,6 +68,11 @@ from .playback import (
     Playback as Playback,
 )
 from .protocol import *
+from .reconnect import (
+    Reconnected as Reconnected,
+    ReconnectPolicy as ReconnectPolicy,
+    SessionExpiring as SessionExpiring,
+)
 from .response_stream import (
     ResponseResult as ResponseResult,
     ResponseStream as ResponseStream,

@@ -16,7 +16,7 @@ from ._dispatcher import Dispatcher
 from ._inbox import Inbox
 from ._logging import log_event
 from ._monitor import Monitor
-from .errors import ConnectionClosed, DecodeError
+from .errors import ConnectionClosed, ConnectionLost, DecodeError
 from .protocol._model import ServerEvent
 from .protocol.codec import Dialect, decode_server_event
 
@@ -29,6 +29,7 @@ logger = logging.getLogger("realtime_sync.events")
 # not be told again then.
 Handler = Callable[..., "bool | None"]
 EndHandler = Callable[[Callable[[], ConnectionClosed]], None]
+LossHandler = Callable[[Callable[[], ConnectionLost]], None]
 
 
 class Absorber:
@@ -53,6 +54,7 @@ class Absorber:
         self._log_content = log_content
         self._handlers: dict[type[ServerEvent], tuple[Handler, ...]] = {}
         self._end_handlers: tuple[EndHandler, ...] = ()
+        self._loss_handlers: tuple[LossHandler, ...] = ()
         self._inboxes: tuple[Inbox, ...] = ()
         self._ended: Callable[[], ConnectionClosed] | None = None
 
@@ -60,10 +62,19 @@ class Absorber:
         self,
         handlers: Mapping[type[ServerEvent], Handler],
         end: EndHandler | None = None,
+        lose: LossHandler | None = None,
         *,
         first: bool = False,
     ) -> None:
-        """Add handlers, behind those that are there or *first*, and one for the end."""
+        """
+        Add handlers.
+
+        Args:
+            handlers: By class of event.
+            end: For the end of the connection.
+            lose: For its loss, when it is going to be opened again.
+            first: Whether the handlers go before those that are there.
+        """
         with self._monitor.lock:
             # A copy: the reader may be looking things up.
             merged = dict(self._handlers)
@@ -74,6 +85,8 @@ class Absorber:
             ended = self._ended
             if end is not None:
                 self._end_handlers += (end,)
+            if lose is not None:
+                self._loss_handlers += (lose,)
         if ended is not None and end is not None:
             end(ended)
 
@@ -99,12 +112,32 @@ class Absorber:
             return None
         if logger.isEnabledFor(logging.DEBUG):
             log_event(logger, "<", event, content=self._log_content)
-        answered = False
-        for handler in self._handlers.get(type(event), ()):
-            answered = self._handle(handler, event) or answered
+        answered = self.update(event)
         for inbox in self._inboxes:
             inbox.absorb(event)
         return None if answered else event
+
+    def update(self, event: ServerEvent) -> bool:
+        """Let the state know an event; tell whether it answered a waiting caller."""
+        answered = False
+        for handler in self._handlers.get(type(event), ()):
+            answered = self._handle(handler, event) or answered
+        return answered
+
+    def announce(self, notice: ServerEvent) -> ServerEvent:
+        """Let the inboxes know a notice of this library, and return it."""
+        for inbox in self._inboxes:
+            inbox.absorb(notice)
+        return notice
+
+    def lose(self, error: Callable[[], ConnectionLost]) -> None:
+        """Tell everybody who waits for what a new connection cannot bring."""
+        with self._monitor.lock:
+            inboxes, loss_handlers = self._inboxes, self._loss_handlers
+        for handler in loss_handlers:
+            handler(error)
+        for inbox in inboxes:
+            inbox.lose(error)
 
     def end(self, error: Callable[[], ConnectionClosed]) -> None:
         """Tell everybody who waits that nothing more will come."""

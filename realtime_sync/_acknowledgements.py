@@ -13,11 +13,14 @@ from __future__ import annotations
 import itertools
 import uuid
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import attrs
 
 from ._monitor import Monitor
 from .errors import ServerError
-from .protocol._model import ServerEvent
+from .protocol._model import ClientEvent, ServerEvent
 from .protocol.responses import ErrorDetails
 from .protocol.server_events import (
     ConversationItemAdded,
@@ -35,7 +38,26 @@ from .protocol.server_events import (
 )
 
 
-__all__ = ["Acknowledgements", "Pending", "new_event_id"]
+__all__ = [
+    "ANSWERS",
+    "TOKEN_KEY",
+    "Acknowledgements",
+    "Command",
+    "Pending",
+    "field_of",
+    "identified",
+    "kind_of",
+    "new_event_id",
+    "with_id",
+]
+
+Command = ClientEvent | Mapping[str, Any]
+"""A client event, as an object or as a mapping in wire form."""
+
+TOKEN_KEY = "realtime_sync"
+"""The entry in a response's metadata that tells who asked for it."""
+
+_MOST_UNAWAITED = 1_000  # commands whose answers nobody waits for
 
 # Which command an error is about, by its code, where it names no event.
 _KIND_BY_CODE: Mapping[str, str] = {
@@ -69,25 +91,103 @@ def new_event_id() -> str:
     return f"event_{_START}{next(_numbers):08x}"
 
 
+def kind_of(event: Command) -> str:
+    """Return the wire type of a client event."""
+    if isinstance(event, Mapping):
+        return str(event.get("type"))
+    return str(getattr(event, "type", None))
+
+
+def field_of(event: Command, name: str) -> Any:
+    """Return a field of a client event, or None where it is absent, null or empty."""
+    if isinstance(event, Mapping):
+        return event.get(name) or None
+    return getattr(event, name, None) or None
+
+
+def identified(event: Command) -> Command:
+    """
+    Return a command with the ids that tell whether it arrived.
+
+    These are the one by which errors name it, and that of the item that it creates.
+    """
+    changes: dict[str, Any] = {}
+    if field_of(event, "event_id") is None:
+        changes["event_id"] = new_event_id()
+    item = field_of(event, "item")
+    if item is not None and not field_of(item, "id"):
+        changes["item"] = with_id(item)
+    if isinstance(event, Mapping):
+        return {**event, **changes}
+    return attrs.evolve(event, **changes) if changes else event
+
+
+def with_id(item: Any) -> Any:
+    """Return an item, as object or mapping, with an id."""
+    if field_of(item, "id") or not (isinstance(item, Mapping) or hasattr(item, "id")):
+        return item
+    prefix = "msg" if kind_of(item) == "message" else "item"
+    item_id = f"{prefix}_{uuid.uuid4().hex[:24]}"
+    if isinstance(item, Mapping):
+        return {**item, "id": item_id}
+    return attrs.evolve(item, id=item_id)
+
+
+def _fits(command: Command) -> Callable[[ServerEvent], bool]:
+    """Return what tells by an id whether an event answers *command*."""
+    if kind_of(command) == "response.create":
+        token = _token(command)
+        return lambda event: token is None or _token(event) in (None, token)
+    item = field_of(command, "item")
+    item_id = field_of(item, "id") if item else field_of(command, "item_id")
+    if item_id is None:
+        return lambda event: True
+    return lambda event: item_id == _item_id(event)
+
+
+def _ignore(event_id: str, answer: ServerEvent | None) -> None:
+    """Do nothing with a confirmation."""
+
+
+def _token(event: Any) -> Any:
+    response = field_of(event, "response")
+    metadata = field_of(response, "metadata") if response else None
+    return (metadata or {}).get(TOKEN_KEY)
+
+
+def _item_id(event: Any) -> Any:
+    item = getattr(event, "item", None)
+    return field_of(item, "id") if item else field_of(event, "item_id")
+
+
 class Pending:
     """
     A command that was sent, or is about to be, and has no answer yet.
 
     Attributes:
-        kind: The wire type of the command.
+        command: The command.
+        kind: Its wire type.
         event_id: The id of its client event.
+        fits: Tells whether an event of the right class is its answer.
+        awaited: Whether somebody waits for the answer.
         answer: The event that acknowledged it, once it came.
         error: The exception that ended it, once it did.
     """
 
-    __slots__ = ("answer", "error", "event_id", "fits", "kind")
+    __slots__ = ("answer", "awaited", "command", "error", "event_id", "fits", "kind")
 
     def __init__(
-        self, kind: str, event_id: str, fits: Callable[[ServerEvent], bool]
+        self,
+        command: Command,
+        fits: Callable[[ServerEvent], bool] | None,
+        *,
+        awaited: bool,
     ) -> None:
-        self.kind = kind
-        self.event_id = event_id
-        self.fits = fits
+        self.command = command
+        self.kind = kind_of(command)
+        self.event_id: str = field_of(command, "event_id")
+        self.fits = fits or _fits(command)
+        self.awaited = awaited
         self.answer: ServerEvent | None = None
         self.error: BaseException | None = None
 
@@ -115,26 +215,55 @@ ANSWERS: Mapping[str, tuple[type[ServerEvent], ...]] = {
 
 
 class Acknowledgements:
-    """The pending commands of a connection. Every method is thread-safe."""
+    """
+    The pending commands of a connection. Every method is thread-safe.
+
+    Args:
+        monitor: Of the connection.
+
+    Attributes:
+        on_confirmed: Is called on the reader thread with the id of a command that was
+            answered, and the event that acknowledged it, or None if it was refused.
+    """
 
     def __init__(self, monitor: Monitor) -> None:
         self._monitor = monitor
+        self.on_confirmed: Callable[[str, ServerEvent | None], None] = _ignore
         self._settled = monitor.condition()
         self._pending: deque[Pending] = deque()
+        self._unawaited = 0
         self._end: Callable[[], BaseException] | None = None
+
+    @property
+    def waiting(self) -> bool:
+        """Whether a command has no answer yet."""
+        return bool(self._pending)
 
     def expect(
         self,
-        kind: str,
-        event_id: str,
-        fits: Callable[[ServerEvent], bool] = lambda event: True,
+        command: Command,
+        fits: Callable[[ServerEvent], bool] | None = None,
+        *,
+        awaited: bool = True,
     ) -> Pending:
-        """Register a command; call this before it is sent."""
-        pending = Pending(kind, event_id, fits)
+        """
+        Register a command; call this before it is sent.
+
+        Args:
+            command: Has an id, see `identified()`, and is one that is acknowledged.
+            fits: Tells whether an event of the right class is its answer, if the ids of
+                items do not.
+            awaited: Whether `wait()` will be called.
+        """
+        pending = Pending(command, fits, awaited=awaited)
         with self._monitor.lock:
             if self._end is not None:
                 raise self._end()
             self._pending.append(pending)
+            if not awaited:
+                self._unawaited += 1
+                if self._unawaited > _MOST_UNAWAITED:
+                    self._forget_oldest_unawaited()
         return pending
 
     def wait(self, pending: Pending, timeout: float | None) -> ServerEvent:
@@ -163,15 +292,38 @@ class Acknowledgements:
         """Stop waiting for an answer to *pending*."""
         with self._monitor.lock:
             if pending in self._pending:
-                self._pending.remove(pending)
+                self._remove(pending)
 
     def refuse(self, event: ErrorEvent) -> bool:
         """End the command that an error is about; tell whether one waited for it."""
         error = event.error
         with self._monitor.lock:
-            if error.event_id:
-                return self._settle_error(self._named(error.event_id), error)
-            return self._settle_error(self._of_kind(_kind_of(error)), error)
+            found = (
+                self._named(error.event_id)
+                if error.event_id
+                else self._of_kind(_kind_of(error))
+            )
+            for pending in found:
+                pending.error = ServerError(error)
+                self._remove(pending)
+            self._settled.notify_all()
+        for pending in found:
+            self.on_confirmed(pending.event_id, None)
+        return any(pending.awaited for pending in found)
+
+    def settle_all(
+        self, kind: str, answer: Callable[[Command], ServerEvent]
+    ) -> Sequence[ServerEvent]:
+        """Answer the commands of a kind in the server's place; return the answers."""
+        with self._monitor.lock:
+            found = [each for each in self._pending if each.kind == kind]
+            for pending in found:
+                pending.answer = answer(pending.command)
+                self._remove(pending)
+            self._settled.notify_all()
+        for pending in found:
+            self.on_confirmed(pending.event_id, pending.answer)
+        return [pending.answer for pending in found if pending.answer is not None]
 
     def end(self, error: Callable[[], BaseException]) -> None:
         """End every command with the exception that *error* makes."""
@@ -193,31 +345,34 @@ class Acknowledgements:
     # Private
 
     def _acknowledge(self, event: ServerEvent) -> None:
-        if not self._pending:
-            return
+        found = self._settle(event) if self._pending else None
+        if found is not None:
+            self.on_confirmed(found.event_id, event)
+
+    def _settle(self, event: ServerEvent) -> Pending | None:
         with self._monitor.lock:
             for pending in self._pending:
-                if type(event) in ANSWERS.get(pending.kind, ()) and pending.fits(event):
+                if type(event) in ANSWERS[pending.kind] and pending.fits(event):
                     pending.answer = event
-                    self._pending.remove(pending)
+                    self._remove(pending)
                     self._settled.notify_all()
-                    return
+                    return pending
+        return None
 
-    def _named(self, event_id: str) -> Iterable[Pending]:
+    def _remove(self, pending: Pending) -> None:
+        self._pending.remove(pending)
+        if not pending.awaited:
+            self._unawaited -= 1
+
+    def _forget_oldest_unawaited(self) -> None:
+        oldest = next(each for each in self._pending if not each.awaited)
+        self._remove(oldest)
+
+    def _named(self, event_id: str) -> Sequence[Pending]:
         return [each for each in self._pending if each.event_id == event_id]
 
     def _of_kind(self, kind: str | None) -> Sequence[Pending]:
         return [each for each in self._pending if each.kind == kind][:1]
-
-    def _settle_error(self, found: Iterable[Pending], error: ErrorDetails) -> bool:
-        assert self._monitor.lock.locked()
-        settled = False
-        for pending in found:
-            pending.error = ServerError(error)
-            self._pending.remove(pending)
-            settled = True
-        self._settled.notify_all()
-        return settled
 
 
 def _kind_of(error: ErrorDetails) -> str | None:

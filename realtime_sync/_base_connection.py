@@ -14,27 +14,37 @@ from types import TracebackType
 from typing import Any, TypeVar, cast, overload
 
 from ._absorber import Absorber
-from ._acknowledgements import Acknowledgements, Pending
+from ._acknowledgements import (
+    ANSWERS,
+    Acknowledgements,
+    Command,
+    Pending,
+    field_of,
+    identified,
+    kind_of,
+)
 from ._channel import Channel, State
 from ._deadline import Deadline
 from ._dispatcher import Callback, Dispatcher, resolve_event_type
+from ._event_iterator import EventIterator
 from ._inbox import Backlog, Inbox
 from ._keepalive import Keepalive
 from ._lanes import Lane
+from ._lifetime import Lifetime
 from ._logging import log_event
+from ._memory import Memory
 from ._monitor import Monitor
-from ._opening import Opened
+from ._opening import Opened, Opening
+from ._recovery import Recovery
+from ._retained import Retained
 from ._send_queue import SendQueue
 from ._shown import Shown
-from .errors import ConnectionClosedOK, SendQueueFull
+from .errors import SendQueueFull
 from .protocol._model import ClientEvent, ServerEvent
 from .protocol.codec import Dialect, encode
-from .protocol.server_events import (
-    ErrorEvent,
-    SessionCreated,
-    SessionUpdated,
-)
+from .protocol.server_events import ErrorEvent
 from .protocol.sessions import Session
+from .reconnect import Notice, ReconnectPolicy
 from .transport import TEXT
 
 
@@ -77,7 +87,10 @@ class BaseConnection(Shown):
     def __init__(
         self,
         opened: Opened,
+        opening: Opening,
         *,
+        open_timeout: float | None,
+        reconnect: ReconnectPolicy | None,
         dialect: Dialect,
         keepalive: Keepalive,
         close_timeout: float,
@@ -90,24 +103,41 @@ class BaseConnection(Shown):
         self._opened = opened
         self._monitor = Monitor()
         self._dispatcher = Dispatcher(dialect)
-        self._queue = SendQueue(max_queue)
+        self._reconnect = reconnect
+        retained = Retained(reconnect.replay_audio) if reconnect else None
+        self._queue = SendQueue(max_queue, retained=retained)
         self._log_content = log_content
         self._absorber = Absorber(
             self._monitor, self._dispatcher, dialect, log_content=log_content
         )
         self._acknowledgements = Acknowledgements(self._monitor)
+        self._memory = Memory(
+            self._absorber, self._acknowledgements, self._queue, dialect
+        )
         self._backlog = Backlog(self._monitor)
         self._absorber.open_inbox(self._backlog)
-        self._session = _SessionState()
         self._client: object = None
+        lifetime = Lifetime(
+            reconnect.rollover if reconnect else None, self._memory.quiet
+        )
+        self._absorber.register(lifetime.handlers())
+        recovery = None
+        if reconnect is not None:
+            recovery = Recovery(
+                reconnect,
+                opening,
+                open_timeout=open_timeout,
+                dialect=dialect,
+                memory=self._memory,
+            )
         self._channel = Channel(
             opened.transport,
             monitor=self._monitor,
             queue=self._queue,
-            absorb=self._absorber.absorb,
+            absorber=self._absorber,
             dispatcher=self._dispatcher,
-            ended=self._absorber.end,
-            recover=None,
+            recovery=recovery,
+            lifetime=lifetime,
             keepalive=keepalive,
             close_timeout=close_timeout,
             name=name,
@@ -124,7 +154,7 @@ class BaseConnection(Shown):
         self._absorber.register(
             self._acknowledgements.handlers(), self._acknowledgements.end
         )
-        self._absorber.register(self._session.handlers())
+        self._absorber.register(self._memory.handlers())
         self._absorber.register(
             {ErrorEvent: _ErrorHandler(self._acknowledgements, self._channel)}
         )
@@ -134,7 +164,7 @@ class BaseConnection(Shown):
     @property
     def session(self) -> Session:
         """The session as the server last described it."""
-        return self._session.current
+        return self._memory.session
 
     @property
     def dialect(self) -> Dialect:
@@ -189,6 +219,12 @@ class BaseConnection(Shown):
             ConnectionClosed: The connection has ended.
             TypeError, ValueError: It is no event, or one that cannot be encoded.
         """
+        if self._reconnect is None or kind_of(event) not in ANSWERS:
+            self._transmit(event, timeout)
+        else:  # then it has to be known, after a loss, whether it arrived
+            self._begin(identified(event), timeout, awaited=False)
+
+    def _transmit(self, event: Command, timeout: float | None) -> None:
         payload = encode(event, self._dialect)
         if len(payload) > _MAX_MESSAGE_BYTES:
             raise ValueError(
@@ -197,8 +233,9 @@ class BaseConnection(Shown):
             )
         if logger.isEnabledFor(logging.DEBUG):
             log_event(logger, ">", event, content=self._log_content)
-        kind = event["type"] if isinstance(event, Mapping) else event.type
-        self._put(payload, _LANES.get(kind, Lane.COMMAND), timeout)
+        kind = kind_of(event)
+        key = field_of(event, "event_id") if kind in ANSWERS else None
+        self._put(payload, _LANES.get(kind, Lane.COMMAND), timeout, key)
 
     def flush(self, timeout: float | None = None) -> None:
         """
@@ -320,7 +357,9 @@ class BaseConnection(Shown):
             TimeoutError: None arrived in *timeout* seconds.
             ConnectionClosedError: The connection broke.
         """
-        return EventIterator(self, event_types, timeout)
+        self._ensure_usable()
+        keys = [resolve_event_type(each, self._dialect) for each in event_types]
+        return EventIterator(self._absorber, self._monitor, keys, timeout)
 
     def wait_for(
         self,
@@ -338,12 +377,14 @@ class BaseConnection(Shown):
 
         Raises:
             TimeoutError: No such event arrived in *timeout* seconds.
+            ConnectionLost: The connection was lost; the event may have been, too.
             ConnectionClosed: The connection has ended.
         """
         self._ensure_usable()
         key = resolve_event_type(event_type, self._dialect)
         accept = cast("Callable[[ServerEvent], bool] | None", predicate)
-        inbox = Inbox(self._monitor, (key,), accept)
+        lasting = isinstance(key, type) and issubclass(key, Notice)
+        inbox = Inbox(self._monitor, (key,), accept, lasting=lasting)
         self._absorber.open_inbox(inbox)
         try:
             return cast("E", inbox.take(timeout))
@@ -410,20 +451,28 @@ class BaseConnection(Shown):
 
     # Private
 
-    def _put(self, payload: bytes, lane: Lane, timeout: float | None) -> None:
+    @property
+    def _resumes_responses(self) -> bool:
+        return self._reconnect is not None and self._reconnect.resume_responses
+
+    def _put(
+        self, payload: bytes, lane: Lane, timeout: float | None, key: str | None = None
+    ) -> None:
         self._ensure_usable()
         if self._monitor.on_reader_thread():
-            self._put_and_read(payload, lane, timeout)
+            self._put_and_read(payload, lane, timeout, key)
         else:
-            self._queue.put((TEXT, payload), lane, timeout)
+            self._queue.put((TEXT, payload), lane, timeout, key)
 
-    def _put_and_read(self, payload: bytes, lane: Lane, timeout: float | None) -> None:
+    def _put_and_read(
+        self, payload: bytes, lane: Lane, timeout: float | None, key: str | None
+    ) -> None:
         """Queue on the reader thread, where blocking alone could block for ever."""
         deadline = Deadline(timeout)
         while True:
             try:
                 # The server may not read before it is read from: take turns.
-                return self._queue.put((TEXT, payload), lane, 0.02)
+                return self._queue.put((TEXT, payload), lane, 0.02, key)
             except SendQueueFull:
                 if deadline.expired():
                     raise
@@ -433,7 +482,7 @@ class BaseConnection(Shown):
         self,
         event: ClientEvent,
         timeout: float | None,
-        fits: Callable[[Any], bool] = lambda event: True,
+        fits: Callable[[Any], bool] | None = None,
     ) -> ServerEvent:
         """Send a command and return the event that acknowledges it."""
         deadline = Deadline(timeout)
@@ -441,13 +490,17 @@ class BaseConnection(Shown):
         return self._acknowledgements.wait(pending, deadline.left())
 
     def _begin(
-        self, event: ClientEvent, timeout: float | None, fits: Callable[[Any], bool]
+        self,
+        event: Command,
+        timeout: float | None,
+        fits: Callable[[Any], bool] | None = None,
+        *,
+        awaited: bool = True,
     ) -> Pending:
         """Send a command, and return what will have the server's answer."""
-        assert event.event_id
-        pending = self._acknowledgements.expect(event.type, event.event_id, fits)
+        pending = self._acknowledgements.expect(event, fits, awaited=awaited)
         try:
-            self.send(event, timeout=timeout)
+            self._transmit(event, timeout)
         except BaseException:
             self._acknowledgements.forget(pending)
             raise
@@ -459,50 +512,6 @@ class BaseConnection(Shown):
                 "this connection belongs to the process that opened it; open another "
                 "one after a fork"
             )
-
-
-class EventIterator(Iterator[ServerEvent]):
-    """The events of some classes, from its making on."""
-
-    def __init__(
-        self,
-        connection: BaseConnection,
-        event_types: tuple[type[ServerEvent] | str, ...],
-        timeout: float | None,
-    ) -> None:
-        connection._ensure_usable()
-        keys = [resolve_event_type(each, connection.dialect) for each in event_types]
-        everything = ServerEvent in keys
-        self._inbox = Inbox(connection._monitor, () if everything else keys)
-        self._absorber = connection._absorber
-        self._timeout = timeout
-        self._absorber.open_inbox(self._inbox)
-
-    def __next__(self) -> ServerEvent:
-        try:
-            return self._inbox.take(self._timeout)
-        except ConnectionClosedOK:
-            raise StopIteration from None
-
-    def close(self) -> None:
-        """Stop keeping events for this iterator."""
-        self._absorber.close_inbox(self._inbox)
-
-    def __del__(self) -> None:
-        if hasattr(self, "_inbox"):
-            self.close()
-
-
-class _SessionState:
-    """The session as the server last described it."""
-
-    current: Session
-
-    def handlers(self) -> Mapping[type[ServerEvent], Callable[[Any], None]]:
-        return {SessionCreated: self._replace, SessionUpdated: self._replace}
-
-    def _replace(self, event: SessionCreated | SessionUpdated) -> None:
-        self.current = event.session
 
 
 class _ErrorHandler:

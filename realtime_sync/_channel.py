@@ -21,6 +21,7 @@ The monitor's lock guards `_state`, `_terminal`, `_transport`, `_opening`, `_par
 
 from __future__ import annotations
 
+import contextlib
 import enum
 import logging
 import threading
@@ -29,11 +30,14 @@ from collections.abc import Callable, Sequence
 from time import monotonic
 from typing import Literal
 
+from ._absorber import Absorber
 from ._deadline import Deadline
 from ._dispatcher import Dispatcher
 from ._keepalive import Heartbeat, Keepalive
 from ._lanes import Lane
+from ._lifetime import Lifetime, RolledOver
 from ._monitor import Monitor
+from ._recovery import Recovered, Recovery
 from ._send_queue import SendQueue
 from .errors import (
     ConnectionClosed,
@@ -43,6 +47,7 @@ from .errors import (
     SessionExpired,
 )
 from .protocol._model import ServerEvent
+from .reconnect import Notice
 from .transport import CLOSE, PING, PONG, TEXT, Frame, Transport
 
 
@@ -50,8 +55,9 @@ __all__ = ["Channel", "State"]
 
 logger = logging.getLogger("realtime_sync.channel")
 
-Recover = Callable[[ConnectionClosed], "Transport | None"]
-Tap = Callable[[Literal["sent", "received"], bytes], None]
+Direction = Literal["sent", "received"]
+Tap = Callable[[Direction, bytes], None]
+_FAREWELL = 1.0  # seconds for leaving a session that nobody needs any more
 _BROKEN = 1006  # RFC 6455, 7.4.1: no close frame arrived
 
 
@@ -71,12 +77,10 @@ class Channel:
         transport: An open transport; the channel releases it in the end.
         monitor: The lock of the connection's state.
         queue: What the writer sends.
-        absorb: Decodes a message and updates the state; None when it is no event.
+        absorber: Decodes messages and updates the state.
         dispatcher: Calls the callbacks of an event.
-        ended: Is called once, on the thread that ended it, with a function that makes
-            the terminal exception.
-        recover: Is called on the reader thread after a loss; returns a transport that
-            is open again, or None to give up. None never tries.
+        recovery: Opens the connection again after a loss; None to leave it lost.
+        lifetime: Knows when the session ends.
         keepalive: See `Keepalive`.
         close_timeout: Seconds for the closing handshake.
         name: Names the threads.
@@ -89,10 +93,10 @@ class Channel:
         *,
         monitor: Monitor,
         queue: SendQueue,
-        absorb: Callable[[bytes], ServerEvent | None],
+        absorber: Absorber,
         dispatcher: Dispatcher,
-        ended: Callable[[Callable[[], ConnectionClosed]], None],
-        recover: Recover | None,
+        recovery: Recovery | None,
+        lifetime: Lifetime,
         keepalive: Keepalive,
         close_timeout: float,
         name: str,
@@ -100,10 +104,11 @@ class Channel:
     ) -> None:
         self._monitor = monitor
         self._queue = queue
-        self._absorb = absorb
+        self._absorber = absorber
+        self._absorb = absorber.absorb
         self._dispatcher = dispatcher
-        self._on_end = ended
-        self._recover = recover
+        self._recovery = recovery
+        self._lifetime = lifetime
         self.heartbeat = Heartbeat(keepalive)
         self._close_timeout = close_timeout
 
@@ -121,11 +126,11 @@ class Channel:
 
         # Of the reader thread.
         self._frames: deque[Frame] = deque(frames)
+        self._notices: deque[Notice] = deque()
         self._undispatched: deque[ServerEvent] = deque()
 
         # Of the writer thread.
         self._loss: ConnectionClosed | None = None
-        self.in_flight: Sequence[Frame] = ()
 
         # Daemons: a forgotten connection must not keep a script from ending.
         self._reader = threading.Thread(
@@ -178,6 +183,11 @@ class Channel:
         with self._monitor.lock:
             self._taps = tuple(each for each in self._taps if each != tap)
 
+    def tell_taps(self, direction: Direction, message: bytes) -> None:
+        """Let the taps see a message."""
+        for tap in self._taps:
+            tap(direction, message)
+
     def wait_closed(self, timeout: float | None) -> bool:
         """Wait until the connection has ended; its threads may still be about to."""
         return self._monitor.wait(self._changed, self._is_closed, timeout)
@@ -210,9 +220,9 @@ class Channel:
             ConnectionClosed: The connection was closed meanwhile.
         """
         with self._monitor.lock:
+            self._opening = transport
             if self._state is not State.OPEN:
                 raise self.error()
-            self._opening = transport
 
     def pause(self, seconds: float) -> bool:
         """Wait for so long; tell at once when the connection is closed meanwhile."""
@@ -253,13 +263,17 @@ class Channel:
 
     def _step(self, timeout: float | None) -> ServerEvent | None:
         """Absorb one message, through losses; return its event, if it is one."""
+        if self._notices:
+            return self._absorber.announce(self._notices.popleft())
         try:
             if not self._frames:
                 self._receive(timeout)
+            if not self._frames:  # but a notice
+                return None
             opcode, payload = self._frames.popleft()
             if opcode == TEXT:
-                for tap in self._taps:
-                    tap("received", payload)
+                if self._taps:
+                    self.tell_taps("received", payload)
                 return self._absorb(payload)
             self._control(opcode, payload)
         except ConnectionClosed as exc:
@@ -283,13 +297,25 @@ class Channel:
         if transport is None or self._state is State.CLOSED:
             raise self.error()
         self.heartbeat.listening()
+        due = self._lifetime.left()
         try:
-            self._frames.extend(transport.receive(timeout))
+            if due is not None and (timeout is None or due < timeout):
+                self._receive_until_due(transport, due)
+            else:
+                self._frames.extend(transport.receive(timeout))
         except RemoteProtocolError as exc:
             raise ConnectionClosedError(
                 exc.close_code, str(exc), initiated_by="client"
             ) from exc
         self.heartbeat.heard()
+
+    def _receive_until_due(self, transport: Transport, due: float) -> None:
+        try:
+            self._frames.extend(transport.receive(due))
+        except TimeoutError:
+            notice = self._lifetime.check()
+            if notice is not None:
+                self._notices.append(notice)
 
     def _control(self, opcode: int, payload: bytes) -> None:
         if opcode == PING:
@@ -319,34 +345,70 @@ class Channel:
             ConnectionClosed: The connection has ended.
         """
         cause, self._loss = self._loss or cause, None
-        if self._state is not State.OPEN or not self._replace_transport(cause):
-            self._end(cause)
-            raise self.error()
+        recovery = self._recovery
+        if self._state is State.OPEN and recovery and recovery.worthwhile(cause):
+            try:
+                return self._replace_transport(recovery, cause)
+            except ConnectionClosed as exc:
+                cause = exc
+        self._end(cause)
+        raise self.error()
 
-    def _replace_transport(self, cause: ConnectionClosed) -> bool:
-        if self._recover is None or isinstance(cause.__cause__, RemoteProtocolError):
-            return False
-        self._part_from_transport()
-        transport = self._recover(cause)
-        if transport is None:
-            return False
-        self._frames.clear()
-        self.heartbeat.begin()
-        with self._monitor.lock:
-            self._transport, self._opening = transport, None
-            self._changed.notify_all()
-        return True
+    def _replace_transport(self, recovery: Recovery, cause: ConnectionClosed) -> None:
+        planned = isinstance(cause, RolledOver)
+        old = self._take_transport(abort=not planned)
+        self._queue.hold()
+        try:
+            recovered = recovery.recover(cause, self)
+        except ConnectionClosed:
+            if not planned or self._state is not State.OPEN:
+                _release(old)
+                raise
+            self._lifetime.postpone()
+            self._use(old)
+        except BaseException:
+            _release(old)
+            raise
+        else:
+            if planned:
+                with contextlib.suppress(ConnectionClosed, TimeoutError):
+                    old.send([(CLOSE, _close_payload(1000, ""))], _FAREWELL)
+            _release(old)
+            self._adopt(recovered)
 
-    def _part_from_transport(self) -> None:
-        """Release the lost transport as soon as the writer has left it."""
+    def _take_transport(self, *, abort: bool) -> Transport:
+        """Take the transport from the writer, and return it when the writer is off."""
         with self._monitor.lock:
             transport, self._transport = self._transport, None
         assert transport is not None
-        transport.abort()
+        if abort:
+            transport.abort()
         self._queue.wake()
         with self._monitor.lock:
-            self._changed.wait_for(lambda: self._parked or self._left > 0)
-        transport.release()
+            parked = self._changed.wait_for(self._is_writer_off, _FAREWELL)
+        if not parked:  # it is stuck in a send
+            transport.abort()
+            with self._monitor.lock:
+                self._changed.wait_for(self._is_writer_off)
+        return transport
+
+    def _adopt(self, recovered: Recovered) -> None:
+        self._frames = recovered.frames
+        self._notices.append(recovered.notice)
+        self._session_expired = False
+        self.heartbeat.begin()
+        self._use(recovered.transport)
+
+    def _use(self, transport: Transport) -> None:
+        with self._monitor.lock:
+            closed = self._state is not State.OPEN
+            if not closed:
+                self._transport, self._opening = transport, None
+            self._changed.notify_all()
+        if closed:
+            _release(transport)
+            raise self.error()
+        self._queue.release()
 
     def _see_writer_off(self) -> None:
         if self._farewell:
@@ -388,19 +450,19 @@ class Channel:
         while True:
             frames = self._queue.take(self.heartbeat.until_due())
             if transport is not self._transport:
-                self.in_flight = frames or ()
                 raise _broken("the connection was lost")
             if frames is None:
                 return
             if frames:
-                self.in_flight = frames
                 transport.send(frames, self._send_timeout())
-                self.in_flight = ()
-                for tap in self._taps:
-                    for opcode, payload in frames:
-                        if opcode == TEXT:
-                            tap("sent", payload)
+                if self._taps:
+                    self._tell_sent(frames)
             self._keep_alive(transport)
+
+    def _tell_sent(self, frames: Sequence[Frame]) -> None:
+        for opcode, payload in frames:
+            if opcode == TEXT:
+                self.tell_taps("sent", payload)
 
     def _send_timeout(self) -> float | None:
         if self._state is not State.OPEN:
@@ -421,11 +483,12 @@ class Channel:
         """Tell the reader, which owns the way back, that the transport is lost."""
         cause = exc if isinstance(exc, ConnectionClosed) else _broken(str(exc))
         cause.__cause__ = cause.__cause__ or (exc if exc is not cause else None)
-        if self._recover is None or self._state is not State.OPEN:
-            self._end(cause)
-        else:
-            self._loss = self._loss or cause
-        transport.abort()
+        if transport is self._transport:
+            if self._recovery is None or self._state is not State.OPEN:
+                self._end(cause)
+            else:
+                self._loss = self._loss or cause
+            transport.abort()
         with self._monitor.lock:
             # The reader takes the transport away, or ends the connection.
             self._parked = True
@@ -474,12 +537,12 @@ class Channel:
             self._say_farewell(cause.code, "", drop=True)
         else:
             self._queue.close(self.error)
-        self._on_end(self.error)
+        self._absorber.end(self.error)
 
     def _say_farewell(self, code: int, reason: str, *, drop: bool) -> None:
-        payload = b"" if code == 1005 else code.to_bytes(2, "big") + reason.encode()
         self._farewell = True
-        self._queue.finish((CLOSE, payload), self.error, drop=drop)
+        last = CLOSE, _close_payload(code, reason)
+        self._queue.finish(last, self.error, drop=drop)
 
     def _abort_transport(self) -> None:
         for transport in (self._transport, self._opening):
@@ -507,6 +570,18 @@ class Channel:
 
     def _is_not_open(self) -> bool:
         return self._state is not State.OPEN
+
+    def _is_writer_off(self) -> bool:
+        return self._parked or self._left > 0
+
+
+def _close_payload(code: int, reason: str) -> bytes:
+    return b"" if code == 1005 else code.to_bytes(2, "big") + reason.encode()
+
+
+def _release(transport: Transport) -> None:
+    transport.abort()
+    transport.release()
 
 
 def _closed_by_client() -> ConnectionClosedOK:

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import functools
-import uuid
 import weakref
 from collections.abc import Callable, Mapping
 from typing import Any, Literal, cast
 
-import attrs
-
-from ._acknowledgements import Pending, new_event_id
+from ._acknowledgements import Pending, new_event_id, with_id
 from ._base_connection import DEFAULT_TIMEOUT
 from ._conversation_restore import Restoration, restoration
 from ._deadline import Deadline
@@ -62,13 +59,21 @@ class ConversationCommands(AudioCommands):
 
     def _register_handlers(self) -> None:
         self.conversation = Conversation(self._monitor)
-        self._responses = ResponseRouter(self._monitor, self._send_cancel())
+        self._responses = ResponseRouter(
+            self._monitor, self._send_cancel(), resumes=self._resumes_responses
+        )
         self._usage = UsageMeter(self._monitor)
         self._rate_limits = RateLimits(self._monitor)
-        self._absorber.register(self.conversation.handlers(), self.conversation.end)
+        self._memory.conversation = self.conversation
+        self._memory.responses = self._responses
+        self._absorber.register(
+            self.conversation.handlers(), self.conversation.end, self.conversation.lose
+        )
         self._absorber.register(self._usage.handlers())
         self._absorber.register(self._rate_limits.handlers(), self._rate_limits.end)
-        self._absorber.register(self._responses.handlers(), self._responses.end)
+        self._absorber.register(
+            self._responses.handlers(), self._responses.end, self._responses.lose
+        )
         super()._register_handlers()
 
     # Items
@@ -116,7 +121,7 @@ class ConversationCommands(AudioCommands):
             ConnectionClosed: The connection has ended.
         """
         event = ConversationItemDelete(event_id=new_event_id(), item_id=item_id)
-        self._command(event, timeout, lambda answer: answer.item_id == item_id)
+        self._command(event, timeout)
 
     def retrieve_item(
         self, item_id: str, *, timeout: float | None = DEFAULT_TIMEOUT
@@ -130,7 +135,7 @@ class ConversationCommands(AudioCommands):
             ConnectionClosed: The connection has ended.
         """
         event = ConversationItemRetrieve(event_id=new_event_id(), item_id=item_id)
-        answer = self._command(event, timeout, lambda found: _id(found.item) == item_id)
+        answer = self._command(event, timeout)
         return cast("ConversationItemRetrieved", answer).item
 
     def truncate_item(
@@ -161,7 +166,7 @@ class ConversationCommands(AudioCommands):
             content_index=content_index,
             audio_end_ms=audio_end_ms,
         )
-        self._command(event, timeout, lambda answer: answer.item_id == item_id)
+        self._command(event, timeout)
 
     def restore(
         self, taken: Mapping[str, Any], *, timeout: float | None = DEFAULT_TIMEOUT
@@ -295,12 +300,12 @@ class ConversationCommands(AudioCommands):
         previous_item_id: Maybe[str] = UNSET,
     ) -> Pending:
         """Send a new item, and return what will have the server's answer."""
-        new = _with_id(item)
         event = ConversationItemCreate(
-            event_id=new_event_id(), item=new, previous_item_id=previous_item_id
+            event_id=new_event_id(),
+            item=with_id(item),
+            previous_item_id=previous_item_id,
         )
-        item_id = getattr(new, "id", None)
-        return self._begin(event, timeout, lambda found: _id(found.item) == item_id)
+        return self._begin(event, timeout)
 
     def _expect_and_create(
         self, params: ResponseCreateParams, timeout: float | None
@@ -318,6 +323,7 @@ class ConversationCommands(AudioCommands):
         timeout: float | None,
     ) -> ResponseStream:
         event = ResponseCreate(event_id=new_event_id(), response=params)
+        stream.request = params
         try:
             self._command(event, timeout, lambda made: made.response.id == stream.id)
         except ServerError as exc:
@@ -337,17 +343,6 @@ class ConversationCommands(AudioCommands):
             queue.put((1, encode(event, dialect)), Lane.OVERTAKE)
 
         return cancel
-
-
-def _with_id(item: Any) -> Any:
-    if getattr(item, "id", None) or not hasattr(item, "id"):
-        return item
-    prefix = "msg" if isinstance(item, Message) else "item"
-    return attrs.evolve(item, id=f"{prefix}_{uuid.uuid4().hex[:24]}")
-
-
-def _id(item: Any) -> str | None:
-    return getattr(item, "id", None) or None
 
 
 def _fetch_audio(

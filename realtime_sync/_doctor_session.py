@@ -70,7 +70,8 @@ def check_upgrade(way: Way) -> Finding:
     )
     begun = time.monotonic()
     try:
-        way.connection = client.connect()
+        # One try: what fails is to be seen.
+        way.connection = attrs.evolve(client, reconnect=None).connect()
     except Exception as exc:
         if clock.upgraded_at is None:
             raise

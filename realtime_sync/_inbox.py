@@ -26,6 +26,8 @@ class Inbox:
             raised where the events are taken.
         limit: How many events may wait. Beyond it the oldest are dropped, and `take()`
             says so.
+        lasting: Whether a reader goes on when the connection was lost and is opened
+            again; otherwise he may wait for what was lost, and is told.
     """
 
     def __init__(
@@ -34,6 +36,8 @@ class Inbox:
         keys: Collection[type[ServerEvent] | str] = (),
         accept: EventFilter | None = None,
         limit: int = 16_384,
+        *,
+        lasting: bool = True,
     ) -> None:
         self._monitor = monitor
         self._arrived = monitor.condition()
@@ -41,6 +45,7 @@ class Inbox:
         self._accept = accept
         self._events: deque[ServerEvent] = deque()
         self._limit = limit
+        self._lasting = lasting
         self._dropped = 0
         self._end: Callable[[], BaseException] | None = None
 
@@ -67,6 +72,11 @@ class Inbox:
         with self._monitor.lock:
             self._end = error
             self._arrived.notify_all()
+
+    def lose(self, error: Callable[[], BaseException]) -> None:
+        """Take note that the connection was lost and is opened again."""
+        if not self._lasting:
+            self.end(error)
 
     def take(self, timeout: float | None) -> ServerEvent:
         """

@@ -8,15 +8,13 @@ from collections.abc import Iterator
 
 import attrs
 
+from ._acknowledgements import TOKEN_KEY
 from .protocol._model import UNSET
 from .protocol.responses import Response, ResponseCreateParams
 from .response_stream import ResponseStream
 
 
 __all__ = ["TOKEN_KEY", "Expectation", "Expectations", "tag"]
-
-TOKEN_KEY = "realtime_sync"
-"""The entry in a response's metadata by which its stream is found."""
 
 _METADATA_LIMIT = 16  # entries, as the service allows
 
@@ -104,6 +102,10 @@ class Expectations:
     def remove(self, stream: ResponseStream) -> None:
         """Forget a response that will not come."""
         self._waiting = [e for e in self._waiting if e.stream() is not stream]
+
+    def drop_abandoned(self) -> None:
+        """Forget those that will not come, since they are not asked for again."""
+        self._waiting = [e for e in self._waiting if not e.abandoned]
 
     def clear(self) -> None:
         """Forget all of them."""

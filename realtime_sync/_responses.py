@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import weakref
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import attrs
@@ -26,7 +26,7 @@ from ._monitor import Monitor
 from ._response_expectations import TOKEN_KEY, Expectations
 from ._server_responses import ErrorMaker, ServerResponses
 from .protocol._model import ServerEvent
-from .protocol.responses import Response
+from .protocol.responses import Response, ResponseCreateParams
 from .protocol.server_events import (
     SERVER_EVENTS,
     ResponseCreated,
@@ -54,11 +54,27 @@ class ResponseRouter:
         monitor: Of the connection.
         send_cancel: Is called with the id of a response to ask the server to cancel it,
             on the thread that wants it, without the lock. It should only queue.
+        resumes: Whether responses that a loss cut off are asked for again.
+
+    Attributes:
+        lost: The ids of the responses that the last loss cut off.
+        resumed: The ids of those of them that are asked for again.
+        resumable: What to ask for.
     """
 
-    def __init__(self, monitor: Monitor, send_cancel: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        monitor: Monitor,
+        send_cancel: Callable[[str], None],
+        *,
+        resumes: bool = False,
+    ) -> None:
         self._monitor = monitor
         self._send_cancel = send_cancel
+        self._resumes = resumes
+        self.lost: Sequence[str] = ()
+        self.resumed: list[str] = []
+        self.resumable: list[ResponseCreateParams] = []
         self._idle = monitor.condition()
         self._expected = Expectations()
         # Weak: a stream lives as long as somebody holds it. Entries leave with their
@@ -187,19 +203,22 @@ class ResponseRouter:
 
     # The end
 
-    def interrupt(self, error: ErrorMaker) -> None:
-        """End every stream in progress: its events were lost with a connection."""
+    def lose(self, error: ErrorMaker) -> None:
+        """
+        End what was in progress: the rest of it was lost with the connection.
+
+        Responses that were asked for and had not begun are expected still.
+        """
         with self._monitor.lock:
-            streams = [ref() for ref in list(self._followed.values())]
-            streams += self._expected.streams()
-            for stream in streams:
-                if stream is not None:
+            self.lost = sorted(self._in_progress())
+            self.resumed, self.resumable = [], []
+            for stream in self._streams_in_progress():
+                if self._resumes and stream.request and not stream.cancelling:
+                    self._expect_again(stream, stream.request)
+                else:
                     stream.end(error)
-            self._followed.clear()
-            self._expected.clear()
-            self._side.clear()
-            self._active = None
-            self._idle.notify_all()
+            self._expected.drop_abandoned()
+            self._forget_progress()
 
     def end(self, error: ErrorMaker) -> None:
         """End everything: the connection has ended, *error* makes its exception."""
@@ -207,7 +226,10 @@ class ResponseRouter:
             self._error = error
             for subscriber in list(self._subscribers):
                 subscriber.end(error)
-        self.interrupt(error)
+            for stream in (*self._streams_in_progress(), *self._expected.streams()):
+                stream.end(error)
+            self._expected.clear()
+            self._forget_progress()
 
     # Events
 
@@ -280,6 +302,31 @@ class ResponseRouter:
             # There is one at most: the end of any means that none is left.
             self._active = None
         self._idle.notify_all()
+
+    def _in_progress(self) -> set[str]:
+        return {*self._followed, *self._side, *filter(None, [self._active])}
+
+    def _streams_in_progress(self) -> list[ResponseStream]:
+        streams = [ref() for ref in list(self._followed.values())]
+        return [stream for stream in streams if stream is not None]
+
+    def _forget_progress(self) -> None:
+        self._followed.clear()
+        self._side.clear()
+        self._active = self._cancelling = self._unasked = None
+        self._idle.notify_all()
+
+    def _expect_again(
+        self, stream: ResponseStream, request: ResponseCreateParams
+    ) -> None:
+        self.resumed.append(stream.id or "")
+        stream.restart()
+        self._expected.add(
+            stream,
+            (request.metadata or {}).get(TOKEN_KEY),
+            out_of_band=request.conversation == "none",
+        )
+        self.resumable.append(request)
 
     def _is_busy(self) -> bool:
         return self._active is not None or self._expected.hold_turn()

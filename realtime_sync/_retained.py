@@ -14,6 +14,7 @@ confirms nobody knows whether it arrived, if the connection broke while it was w
 
 from __future__ import annotations
 
+import json
 from collections import deque
 from collections.abc import Sequence
 
@@ -41,6 +42,11 @@ class Repeated:
     entries: Sequence[Entry] = ()
     lost_audio: int = 0
     uncertain: Sequence[bytes] = ()
+
+    @property
+    def uncertain_types(self) -> tuple[str, ...]:
+        """The wire types of the uncertain ones."""
+        return tuple(str(json.loads(each).get("type")) for each in self.uncertain)
 
     @property
     def commands(self) -> int:

@@ -53,6 +53,7 @@ class SendQueue:
         self._entries: deque[Entry] = deque()
         self._size = 0
         self._held = False
+        self._woken = False
         self._error: Callable[[], BaseException] | None = None
         self.high_water = 0
 
@@ -118,7 +119,7 @@ class SendQueue:
         with self._lock:
             if self._retained is not None:
                 self._retained.written()
-            if not self._entries and self._error is None:
+            if not self._entries and self._error is None and not self._woken:
                 self._writer_waits = True
                 self._work.wait(timeout)
                 self._writer_waits = False
@@ -129,6 +130,7 @@ class SendQueue:
     def wake(self) -> None:
         """Let `take()` return, with nothing if there is nothing."""
         with self._lock:
+            self._woken = True
             self._work.notify_all()
 
     # When the connection may be lost and found again

@@ -99,7 +99,7 @@ class UpgradeSocket:
             data = self._line.recv(_LONGEST_HEAD)
             received += data
             if not data:
-                raise ConnectError(_no_answer(received))
+                raise ConnectError(_no_answer(received)) from EOFError()
             if len(received) > _LONGEST_HEAD:
                 raise ConnectError("the server's answer has headers without end")
         status = received.split(b" ", 2)[1:2]

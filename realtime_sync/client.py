@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import itertools
 import ssl
+import time
 import weakref
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
@@ -17,6 +18,7 @@ from ._environment import settings_from_environment
 from ._keepalive import Keepalive
 from ._logging import configure_logging
 from ._opening import Opening
+from ._recovery import open_persistently
 from ._shortcuts import Shortcuts
 from .connection import (
     RealtimeConnection,
@@ -26,6 +28,7 @@ from .connection import (
 from .credentials import Credential, check_credential
 from .endpoints import Endpoint, resolve_endpoint
 from .protocol.sessions import RealtimeSession, TranscriptionSession, TranslationSession
+from .reconnect import ReconnectPolicy
 from .transport import Transport, WebSocketTransport
 
 
@@ -70,6 +73,7 @@ class RealtimeClient(Shortcuts):
         close_timeout: For the closing handshake.
         ping_interval: Between two pings.
         ping_timeout: For anything to arrive after a ping.
+        reconnect: When and how often a connection is opened again; None for never.
         max_queue: Bytes that may wait to be sent before callers block.
         max_message_bytes: Bytes of a received message that are too much.
         logging_enable: Whether lines of the debug log hold texts as well, not only
@@ -101,6 +105,9 @@ class RealtimeClient(Shortcuts):
     close_timeout: float = attrs.field(default=5.0, kw_only=True)
     ping_interval: float | None = attrs.field(default=20.0, kw_only=True)
     ping_timeout: float | None = attrs.field(default=20.0, kw_only=True)
+    reconnect: ReconnectPolicy | None = attrs.field(
+        default=ReconnectPolicy(), kw_only=True
+    )
     max_queue: int = attrs.field(default=1024 * 1024, kw_only=True)
     max_message_bytes: int = attrs.field(default=16 * 1024 * 1024, kw_only=True)
     logging_enable: bool = attrs.field(default=False, kw_only=True)
@@ -281,8 +288,17 @@ class RealtimeClient(Shortcuts):
             max_message_bytes=self.max_message_bytes,
             make_transport=self.make_transport,
         )
+        if self.reconnect is None:
+            opened = opening.open(self.open_timeout)
+        else:
+            opened = open_persistently(
+                opening, self.open_timeout, self.reconnect, time.sleep
+            )
         connection = kind(
-            opening.open(self.open_timeout),
+            opened,
+            opening,
+            open_timeout=self.open_timeout,
+            reconnect=None if endpoint.call_id else self.reconnect,
             dialect=endpoint.dialect,
             keepalive=Keepalive(interval=self.ping_interval, timeout=self.ping_timeout),
             close_timeout=self.close_timeout,

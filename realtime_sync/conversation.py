@@ -14,7 +14,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from ._conversation_entry import ConversationItem
@@ -67,6 +67,7 @@ _BYTES_PER_MS = 48  # of PCM 16 bit at 24 kHz, the service's default
 _G711_BYTES_PER_MS = 8
 _WRITTEN = OutputText()
 _SPOKEN = OutputAudio()
+_SETTLED = frozenset({"completed", "failed"})
 
 
 class Conversation(Shown):
@@ -94,6 +95,10 @@ class Conversation(Shown):
         self._table = EntryTable()
         self._bytes_per_ms = _BYTES_PER_MS
         self._error: Callable[[], Exception] | None = None
+        # Of the last time that the connection was lost.
+        self._loss: Callable[[], Exception] | None = None
+        self._losses = 0
+        self._untold: set[str] = set()  # items whose transcripts will never come
 
     # Reading
 
@@ -129,11 +134,16 @@ class Conversation(Shown):
         Raises:
             TimeoutError: It did not arrive in time.
             ServerError: The transcription failed.
+            ConnectionLost: The connection was lost before; the new session does not
+                know what was said.
             ConnectionClosed: The connection ended before.
         """
-        if not self._monitor.wait(
-            self._changed, lambda: self._is_settled(item_id), timeout
-        ):
+        losses = self._losses
+
+        def settled() -> bool:
+            return self._is_settled(item_id) or self._losses > losses
+
+        if not self._monitor.wait(self._changed, settled, timeout):
             raise TimeoutError(
                 f"no transcript of {item_id} arrived within {timeout:g} s; does the "
                 "session have audio.input.transcription?"
@@ -145,8 +155,9 @@ class Conversation(Shown):
             return item.text
         if item and item.transcription_error:
             raise ServerError(item.transcription_error)
-        assert self._error is not None
-        raise self._error()
+        error = self._error or self._loss
+        assert error is not None
+        raise error()
 
     def __iter__(self) -> Iterator[ConversationItem]:
         return iter(self.items)
@@ -206,11 +217,6 @@ class Conversation(Shown):
                 raise KeyError(item_id)
             entry.set_audio(content_index, audio, InputAudio())
 
-    def clear(self) -> None:
-        """Forget all items, since a new session has none of them."""
-        with self._monitor.lock:
-            self._table.clear()
-
     # Methods for the connection
 
     def end(self, error: Callable[[], Exception]) -> None:
@@ -218,6 +224,23 @@ class Conversation(Shown):
         with self._monitor.lock:
             self._error = error
             self._changed.notify_all()
+
+    def lose(self, error: Callable[[], Exception]) -> None:
+        """Let those who wait for a transcript know that it was lost."""
+        with self._monitor.lock:
+            self._loss = error
+            self._losses += 1
+            self._untold |= {
+                entry.id for entry in self._table if entry.transcription not in _SETTLED
+            }
+            self._changed.notify_all()
+
+    def replace(self, events: Iterable[ConversationItemAdded]) -> None:
+        """Have the items of a new session in place of the old ones."""
+        with self._monitor.lock:
+            self._table.clear()
+            for event in events:
+                self._on_item(event)
 
     def handlers(self) -> Mapping[type[ServerEvent], Callable[[Any], None]]:
         """Return the handler for each class of events that tells of items."""
@@ -249,8 +272,8 @@ class Conversation(Shown):
 
     def _is_settled(self, item_id: str) -> bool:
         entry = self._table.find(item_id)
-        known = entry is not None and entry.transcription in ("completed", "failed")
-        return known or self._error is not None
+        known = entry is not None and entry.transcription in _SETTLED
+        return known or item_id in self._untold or self._error is not None
 
     def _on_conversation(self, event: ConversationCreated) -> None:
         self._id = event.conversation.id or None

@@ -11,6 +11,7 @@ Every exception that this library raises on its own behalf.
     │   ├── ConnectionClosedOK          … as it should
     │   └── ConnectionClosedError       … as it should not
     │       └── SessionExpired          … because the session reached its age limit
+    ├── ConnectionLost                  the connection broke and is opened again
     ├── ProtocolError                   somebody broke the rules of the protocol
     │   ├── LocalProtocolError          this side did
     │   └── RemoteProtocolError         the other side did
@@ -45,6 +46,7 @@ __all__ = [
     "ConnectionClosed",
     "ConnectionClosedError",
     "ConnectionClosedOK",
+    "ConnectionLost",
     "ControlError",
     "DecodeError",
     "HandshakeError",
@@ -173,6 +175,24 @@ class ConnectionClosedError(ConnectionClosed):
 
 class SessionExpired(ConnectionClosedError):
     """The session reached the age limit of the service; connect again to go on."""
+
+
+class ConnectionLost(RealtimeError):
+    """
+    The connection was lost and is opened again, but what was waited for is gone.
+
+    Nothing is wrong with the next command: it waits until the connection is back.
+
+    Attributes:
+        cause: How the connection was lost.
+    """
+
+    def __init__(self, cause: ConnectionClosed) -> None:
+        super().__init__(cause)
+        self.cause = cause
+
+    def __str__(self) -> str:
+        return f"this was lost with the connection ({self.cause}); ask for it again"
 
 
 class ProtocolError(RealtimeError):

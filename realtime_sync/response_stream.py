@@ -24,7 +24,7 @@ from ._shown import Shown
 from .errors import ConnectionClosed, ResponseError
 from .protocol._model import ServerEvent
 from .protocol.items import FunctionCall, Item
-from .protocol.responses import Response, Usage
+from .protocol.responses import Response, ResponseCreateParams, Usage
 from .protocol.server_events import ResponseDone
 
 
@@ -106,6 +106,10 @@ class ResponseStream(Shown):
     In a ``with`` block, leaving the block before the response has ended cancels it.
 
     All methods are thread-safe. Those that wait work in callbacks as well.
+
+    When the connection was lost and the response is asked for again, see
+    `ReconnectPolicy`, everything begins anew: generators go on with the first piece of
+    the new response, and `result()` is that of the new one alone.
     """
 
     def __init__(
@@ -123,6 +127,7 @@ class ResponseStream(Shown):
         self._ended = False
         self._error: Callable[[], Exception] | None = None
         self._cancel_wanted = False
+        self.request: ResponseCreateParams | None = None
 
     # Public properties
 
@@ -156,19 +161,19 @@ class ResponseStream(Shown):
             ResponseError: The response ended with status ``failed``.
             ConnectionClosed: The connection ended before the response did.
         """
-        return self._follow(self._log.text, timeout)
+        return self._follow(lambda log: log.text, timeout)
 
     def transcript(self, timeout: float | None = None) -> Iterator[str]:
         """Yield the transcript of what the model speaks; see `text()` for the rest."""
-        return self._follow(self._log.transcript, timeout)
+        return self._follow(lambda log: log.transcript, timeout)
 
     def audio(self, timeout: float | None = None) -> Iterator[bytes]:
         """Yield audio in the session's output format; see `text()` for the rest."""
-        return self._follow(self._log.audio, timeout)
+        return self._follow(lambda log: log.audio, timeout)
 
     def items(self, timeout: float | None = None) -> Iterator[Item]:
         """Yield each output item once it is finished; see `text()` for the rest."""
-        return self._follow(self._log.items, timeout)
+        return self._follow(lambda log: log.items, timeout)
 
     def events(self, timeout: float | None = None) -> Iterator[ServerEvent]:
         """
@@ -176,7 +181,7 @@ class ResponseStream(Shown):
 
         See `text()` for the arguments and errors.
         """
-        return self._follow(self._log.events, timeout)
+        return self._follow(lambda log: log.events, timeout)
 
     # Public methods: the response as a whole
 
@@ -302,33 +307,44 @@ class ResponseStream(Shown):
             self._ended = True
             self._changed.notify_all()
 
+    def restart(self) -> None:
+        """Begin anew: the response is asked for once more; hold the lock."""
+        self._log = ResponseLog()
+        self._changed.notify_all()
+
     def has_item(self, item_id: str) -> bool:
         """Tell whether the item belongs to this response; hold the lock."""
         return self._log.has_item(item_id)
 
     # Private methods
 
-    def _follow(self, pieces: Sequence[T], timeout: float | None) -> Iterator[T]:
+    def _follow(
+        self, choose: Callable[[ResponseLog], Sequence[T]], timeout: float | None
+    ) -> Iterator[T]:
         # Lists only grow, and the end comes after the last piece. So what is read
-        # without the lock is true, if *ended* is read before the length.
-        index = 0
+        # without the lock is true, if *ended* is read before the rest.
+        log, index = self._log, 0
         while True:
             ended = self._ended
+            if log is not self._log:  # the response began anew
+                log, index = self._log, 0
+            pieces = choose(log)
             while index < len(pieces):
                 yield pieces[index]
                 index += 1
             if ended:
                 break
-            if not self._await_more(pieces, index, timeout):
+            if not self._await_more(log, pieces, index, timeout):
                 raise self._too_late("sent nothing of the kind", timeout)
         self._raise_error()
 
     def _await_more(
-        self, pieces: Sequence[T], index: int, timeout: float | None
+        self, log: ResponseLog, pieces: Sequence[T], index: int, timeout: float | None
     ) -> bool:
-        return self._monitor.wait(
-            self._changed, lambda: len(pieces) > index or self._ended, timeout
-        )
+        def more() -> bool:
+            return len(pieces) > index or self._ended or self._log is not log
+
+        return self._monitor.wait(self._changed, more, timeout)
 
     def _raise_error(self) -> None:
         if self._error is not None:

@@ -80,6 +80,7 @@ def acknowledge(event: ClientEvent) -> Sequence[Wire]:
 def connect(transport: FakeTransport, **settings: Any) -> RealtimeConnection:
     """Open a connection over *transport*."""
     settings.setdefault("close_timeout", WAIT)
+    settings.setdefault("reconnect", None)
     client = RealtimeClient(
         "ws://127.0.0.1:9",
         "key",

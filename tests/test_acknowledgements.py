@@ -60,7 +60,10 @@ class TestAnswers:
 
     def test_by_order(self, pending: Acknowledgements) -> None:
         """Where an answer names nothing it belongs to the oldest command."""
-        clears = [pending.expect("input_audio_buffer.clear", name) for name in "ab"]
+        clears = [
+            pending.expect({"type": "input_audio_buffer.clear", "event_id": name})
+            for name in "ab"
+        ]
         feed(pending, InputAudioBufferCleared(event_id="1"))
 
         assert "1" == pending.wait(clears[0], WAIT).event_id
@@ -70,8 +73,8 @@ class TestAnswers:
     def test_by_id(self, pending: Acknowledgements) -> None:
         """Where an answer names an item it belongs to the command about that."""
         kind = "conversation.item.delete"
-        first = pending.expect(kind, "a", of_item("1"))
-        second = pending.expect(kind, "b", of_item("2"))
+        first = pending.expect({"type": kind, "event_id": "a"}, of_item("1"))
+        second = pending.expect({"type": kind, "event_id": "b"}, of_item("2"))
         feed(pending, deleted("2"), deleted("3"), deleted("1"))
 
         assert deleted("1") == pending.wait(first, 0.0)
@@ -79,7 +82,7 @@ class TestAnswers:
 
     def test_nobody_waits(self, pending: Acknowledgements) -> None:
         """An answer that nobody waits for is none of anybody's business."""
-        other = pending.expect("input_audio_buffer.clear", "a")
+        other = pending.expect({"type": "input_audio_buffer.clear", "event_id": "a"})
         feed(pending, deleted("1"), InputAudioBufferCommitted(item_id="1"))
 
         assert not other.settled()
@@ -87,10 +90,10 @@ class TestAnswers:
     def test_late_answer(self, pending: Acknowledgements) -> None:
         """An answer to a command whose caller has given up goes to nobody else."""
         kind = "conversation.item.delete"
-        late = pending.expect(kind, "a", of_item("1"))
+        late = pending.expect({"type": kind, "event_id": "a"}, of_item("1"))
         with pytest.raises(TimeoutError):
             pending.wait(late, 0.0)
-        again = pending.expect(kind, "b", of_item("2"))
+        again = pending.expect({"type": kind, "event_id": "b"}, of_item("2"))
         feed(pending, deleted("1"))
 
         assert not again.settled()
@@ -103,8 +106,8 @@ class TestAnswers:
 class TestErrors:
     def test_by_event_id(self, pending: Acknowledgements) -> None:
         """An error goes to the command that it names."""
-        first = pending.expect("input_audio_buffer.clear", "a")
-        second = pending.expect("input_audio_buffer.clear", "b")
+        first = pending.expect({"type": "input_audio_buffer.clear", "event_id": "a"})
+        second = pending.expect({"type": "input_audio_buffer.clear", "event_id": "b"})
 
         assert pending.refuse(error(event_id="b", code="some_code"))
         assert not first.settled()
@@ -114,7 +117,7 @@ class TestErrors:
 
     def test_of_no_command(self, pending: Acknowledgements) -> None:
         """An error that names a command of somebody else goes to nobody here."""
-        command = pending.expect("input_audio_buffer.commit", "a")
+        command = pending.expect({"type": "input_audio_buffer.commit", "event_id": "a"})
         empty = error(event_id="b", code="input_audio_buffer_commit_empty")
 
         assert not pending.refuse(empty)
@@ -122,8 +125,11 @@ class TestErrors:
 
     def test_by_code(self, pending: Acknowledgements) -> None:
         """An error without an id goes to the oldest command that its code is about."""
-        clear = pending.expect("input_audio_buffer.clear", "a")
-        commits = [pending.expect("input_audio_buffer.commit", name) for name in "bc"]
+        clear = pending.expect({"type": "input_audio_buffer.clear", "event_id": "a"})
+        commits = [
+            pending.expect({"type": "input_audio_buffer.commit", "event_id": name})
+            for name in "bc"
+        ]
 
         assert pending.refuse(error(code="input_audio_buffer_commit_empty"))
         assert [False, True, False] == [each.settled() for each in (clear, *commits)]
@@ -144,25 +150,25 @@ class TestErrors:
     ) -> None:
         """An error without id and code goes to the command that its parameter has."""
         kinds = ["input_audio_buffer.clear", kind]
-        commands = [pending.expect(each, each) for each in kinds]
+        commands = [pending.expect({"type": each, "event_id": each}) for each in kinds]
 
         assert pending.refuse(error(param=param, code=None))
         assert [False, True] == [each.settled() for each in commands]
 
     def test_unknown(self, pending: Acknowledgements) -> None:
         """An error that says nothing of its command goes to nobody here."""
-        command = pending.expect("input_audio_buffer.clear", "a")
+        command = pending.expect({"type": "input_audio_buffer.clear", "event_id": "a"})
 
         assert not pending.refuse(error(code="server_error", param=None))
         assert not command.settled()
 
     def test_does_not_poison(self, pending: Acknowledgements) -> None:
         """After an error the next command of its kind is answered as ever."""
-        first = pending.expect("input_audio_buffer.clear", "a")
+        first = pending.expect({"type": "input_audio_buffer.clear", "event_id": "a"})
         pending.refuse(error(event_id="a"))
         with pytest.raises(ServerError):
             pending.wait(first, 0.0)
-        second = pending.expect("input_audio_buffer.clear", "b")
+        second = pending.expect({"type": "input_audio_buffer.clear", "event_id": "b"})
         feed(pending, InputAudioBufferCleared())
 
         assert InputAudioBufferCleared() == pending.wait(second, 0.0)
@@ -171,7 +177,10 @@ class TestErrors:
 class TestEnd:
     def test_ends_all(self, pending: Acknowledgements) -> None:
         """The end of the connection ends every command, each with its own exception."""
-        commands = [pending.expect("input_audio_buffer.clear", name) for name in "ab"]
+        commands = [
+            pending.expect({"type": "input_audio_buffer.clear", "event_id": name})
+            for name in "ab"
+        ]
         pending.end(broken)
 
         assert commands[0].error is not commands[1].error
@@ -184,4 +193,4 @@ class TestEnd:
         pending.end(broken)
 
         with pytest.raises(ConnectionClosedError):
-            pending.expect("input_audio_buffer.clear", "a")
+            pending.expect({"type": "input_audio_buffer.clear", "event_id": "a"})

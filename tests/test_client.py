@@ -29,6 +29,7 @@ def client_of(*transports: FakeTransport, **settings: Any) -> RealtimeClient:
     """A client whose connections use the transports one after the other."""
     waiting = list(transports)
     settings.setdefault("model", "model")
+    settings.setdefault("reconnect", None)
     return RealtimeClient(
         "ws://127.0.0.1:9",
         settings.pop("credential", "secret"),

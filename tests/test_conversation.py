@@ -504,11 +504,10 @@ class TestChanges:
         assert conversation.get("a") is conversation.items[0]
         assert conversation.get("b") is None
 
-    def test_clear(self, conversation: Conversation) -> None:
-        """A new session starts without items."""
+    def test_replace(self, conversation: Conversation) -> None:
+        """A new session has its own items alone."""
         feed(conversation, added(wrote("a", "a"), None), heard("x", "ghost"))
-        conversation.clear()
-        feed(conversation, added(wrote("b", "b"), None))
+        conversation.replace([added(wrote("b", "b"), None)])
 
         assert ["b"] == ids(conversation)
 

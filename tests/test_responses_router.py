@@ -581,12 +581,12 @@ class TestEnd:
         with pytest.raises(ConnectionClosedError):
             router.wait_idle(timeout=0)
 
-    def test_interrupted(self, router: ResponseRouter) -> None:
+    def test_lost(self, router: ResponseRouter) -> None:
         """After a reconnect, old responses are over and new ones work."""
         old = router.expect("t1")
         responses = router.responses()
         feed(router, turns.created("resp_a", metadata=mine("t1")))
-        router.interrupt(broken)
+        router.lose(broken)
         new = router.expect_when_idle("t2", timeout=0)
         feed(router, turns.created("resp_b", metadata=mine("t2")), turns.done("resp_b"))
         feed(router, turns.created("resp_vad"))

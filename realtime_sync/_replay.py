@@ -1,0 +1,232 @@
+"""Telling a new session what the old one knew, before anybody else may speak to it."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal
+
+import attrs
+
+from ._acknowledgements import (
+    Acknowledgements,
+    Pending,
+    field_of,
+    new_event_id,
+    with_id,
+)
+from ._conversation_restore import Loss
+from ._deadline import Deadline
+from ._memory import Remembered
+from ._monitor import Monitor
+from ._opening import Opened
+from .errors import ConnectionClosedError, DecodeError, RemoteProtocolError
+from .protocol._model import ClientEvent
+from .protocol.client_events import (
+    ConversationItemCreate,
+    InputAudioBufferClear,
+    SessionUpdate,
+)
+from .protocol.codec import (
+    Dialect,
+    decode_server_event,
+    encode,
+    structure,
+    unstructure,
+)
+from .protocol.items import Message
+from .protocol.server_events import (
+    ConversationItemAdded,
+    ConversationItemDone,
+    ErrorEvent,
+    SessionCreated,
+    SessionUpdated,
+)
+from .transport import CLOSE, PING, PONG, TEXT, Frame
+
+
+__all__ = ["Replay", "difference"]
+
+Tap = Callable[[Literal["sent", "received"], bytes], None]
+
+_TOGETHER = 32  # commands, or
+_BYTES_TOGETHER = 256 * 1024  # … bytes that are sent before answers are read
+_FIXED = frozenset({"client_secret", "expires_at", "id", "model", "object", "type"})
+_MERGED = frozenset({"audio", "input", "output"})  # others are replaced as a whole
+
+
+def difference(
+    wanted: Mapping[str, Any], there: Mapping[str, Any], fixed: frozenset[str] = _FIXED
+) -> dict[str, Any]:
+    """
+    Return what a ``session.update`` has to say to make *there* as *wanted*.
+
+    Args:
+        wanted: The settings of the old session, in wire form.
+        there: Those of the new one.
+        fixed: Fields that cannot be changed.
+    """
+    changes: dict[str, Any] = {}
+    for name, value in wanted.items():
+        found = there.get(name)
+        if name in fixed or value == found:
+            continue
+        if name in _MERGED and isinstance(value, dict) and isinstance(found, dict):
+            value = difference(value, found, frozenset())
+            if not value:
+                continue
+        changes[name] = value
+    return changes
+
+
+class Replay:
+    """
+    One try to tell a new session everything; on the thread that reads.
+
+    Args:
+        opened: The new transport and session.
+        dialect: The dialect that is spoken.
+        deadline: For all of it.
+        tap: Sees every message.
+
+    Attributes:
+        session: The new session as it now is.
+        items: The items that it took, as events.
+        losses: Items that it refused.
+        frames: What else arrived, in order.
+    """
+
+    def __init__(
+        self, opened: Opened, dialect: Dialect, deadline: Deadline, tap: Tap
+    ) -> None:
+        self._transport = opened.transport
+        self._dialect: Dialect = dialect
+        self._deadline = deadline
+        self._tap = tap
+        self._arriving: deque[Frame] = deque(opened.frames)
+        self._acknowledgements = Acknowledgements(Monitor())
+        self._handlers = self._acknowledgements.handlers()
+        self._told: set[str] = set()
+        tap("received", opened.created)
+        created = decode_server_event(opened.created, dialect)
+        assert isinstance(created, SessionCreated)
+        self.session = created.session
+        self.items: list[ConversationItemAdded] = []
+        self.losses: list[Loss] = []
+        self.frames: deque[Frame] = deque()
+
+    def run(self, remembered: Remembered) -> None:
+        """
+        Tell everything, and wait until the server has taken it.
+
+        Raises:
+            ConnectionClosedError: This connection was lost, too.
+            TimeoutError: It takes too long.
+        """
+        self._set_up(remembered.session)
+        if remembered.items:
+            self._tell(remembered.items)
+
+    def _set_up(self, wanted: Mapping[str, Any]) -> None:
+        changes = difference(wanted, unstructure(self.session))
+        if not changes:
+            return
+        told = {"type": wanted["type"], **changes} if "type" in wanted else changes
+        session: Any = structure(told, type(self.session))
+        update = SessionUpdate(event_id=new_event_id(), session=session)
+        (pending,) = self._send([update])
+        self._await([pending])
+        if pending.error is not None:
+            raise pending.error
+        if isinstance(pending.answer, SessionUpdated):
+            self.session = pending.answer.session
+
+    def _tell(self, items: Sequence[ConversationItemCreate]) -> None:
+        waiting: list[Pending] = []
+        together: list[ClientEvent] = []
+        size = 0
+        for event in items:
+            command = ConversationItemCreate(
+                event_id=new_event_id(), item=with_id(event.item)
+            )
+            self._told.add(getattr(command.item, "id", ""))
+            together.append(command)
+            size += len(encode(command, self._dialect))
+            if len(together) >= _TOGETHER or size > _BYTES_TOGETHER:
+                waiting += self._exchange(together)
+                together, size = [], 0
+        # A fence: what the server has to say of the items comes before its answer. The
+        # buffer is empty, so that nothing is cleared.
+        fence = InputAudioBufferClear(event_id=new_event_id())
+        waiting += self._exchange([*together, fence])[:-1]
+        for pending in waiting:
+            self._note(pending)
+
+    def _exchange(self, commands: Sequence[ClientEvent]) -> list[Pending]:
+        waiting = self._send(commands)
+        self._await(waiting)
+        return waiting
+
+    def _note(self, pending: Pending) -> None:
+        sent: Any = field_of(pending.command, "item")
+        if pending.error is not None:
+            self.losses.append(Loss(item_id=sent.id, lost=f"it: {pending.error}"))
+            return
+        answer: Any = pending.answer
+        item = answer.item
+        if isinstance(item, Message):  # the server does not repeat what is heard in it
+            item = attrs.evolve(item, content=sent.content)
+        self.items.append(
+            ConversationItemAdded(item=item, previous_item_id=answer.previous_item_id)
+        )
+
+    def _send(self, commands: Sequence[ClientEvent]) -> list[Pending]:
+        waiting = [self._acknowledgements.expect(command) for command in commands]
+        messages = [encode(command, self._dialect) for command in commands]
+        frames = [(TEXT, message) for message in messages]
+        self._transport.send(frames, self._deadline.remaining())
+        for message in messages:
+            self._tap("sent", message)
+        return waiting
+
+    def _await(self, waiting: Sequence[Pending]) -> None:
+        while not all(pending.settled() for pending in waiting):
+            while not self._arriving:
+                self._receive()
+            self._take(*self._arriving.popleft())
+
+    def _receive(self) -> None:
+        try:
+            self._arriving.extend(self._transport.receive(self._deadline.remaining()))
+        except RemoteProtocolError as exc:
+            raise ConnectionClosedError(
+                exc.close_code, str(exc), initiated_by="client"
+            ) from exc
+
+    def _take(self, opcode: int, payload: bytes) -> None:
+        if opcode == TEXT:
+            self._tap("received", payload)
+            if not self._absorb(payload):
+                self.frames.append((opcode, payload))
+        elif opcode == PING:
+            self._transport.send([(PONG, payload)], self._deadline.remaining())
+        elif opcode == CLOSE:
+            code = int.from_bytes(payload[:2], "big") if payload else 1005
+            reason = payload[2:].decode("utf-8", "replace")
+            raise ConnectionClosedError(code, reason, initiated_by="server")
+
+    def _absorb(self, payload: bytes) -> bool:
+        """Take an answer; tell whether it was one."""
+        try:
+            event = decode_server_event(payload, self._dialect)
+        except DecodeError:
+            return False  # whoever reads next reports it
+        if isinstance(event, ErrorEvent):
+            return self._acknowledgements.refuse(event)
+        handler = self._handlers.get(type(event))
+        if handler is None:
+            return False
+        handler(event)
+        item = getattr(event, "item", None)
+        told = isinstance(event, (ConversationItemAdded, ConversationItemDone))
+        return not told or getattr(item, "id", None) in self._told
