@@ -87,10 +87,10 @@ class BaseConnection(Shown):
     def __init__(
         self,
         opened: Opened,
-        opening: Opening,
         *,
-        open_timeout: float | None,
-        reconnect: ReconnectPolicy | None,
+        opening: Opening | None = None,
+        open_timeout: float | None = None,
+        reconnect: ReconnectPolicy | None = None,
         dialect: Dialect,
         keepalive: Keepalive,
         close_timeout: float,
@@ -122,7 +122,7 @@ class BaseConnection(Shown):
         )
         self._absorber.register(lifetime.handlers())
         recovery = None
-        if reconnect is not None:
+        if reconnect is not None and opening is not None:
             recovery = Recovery(
                 reconnect,
                 opening,

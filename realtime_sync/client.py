@@ -296,7 +296,7 @@ class RealtimeClient(Shortcuts):
             )
         connection = kind(
             opened,
-            opening,
+            opening=opening,
             open_timeout=self.open_timeout,
             reconnect=None if endpoint.call_id else self.reconnect,
             dialect=endpoint.dialect,

@@ -90,6 +90,7 @@ def realtime_client(
         next(iter(arguments.get("api_keys") or ["any-key"])),
         model=next(iter(arguments.get("deployments") or ["gpt-realtime"])),
         ssl_context=realtime_emulator.ssl_context(),
+        reconnect=None,  # so that a fault shows at once, and as what it is
     )
 
 

@@ -34,6 +34,9 @@ EXAMPLES: list[errors.RealtimeError] = [
     errors.ServerError(ErrorDetails(type="t", code="c", message="m")),
     errors.SessionExpired(1001, "old", initiated_by="server"),
     errors.WebhookError("unsigned"),
+    errors.ConnectionLost(
+        errors.ConnectionClosedError(1006, "cut", initiated_by="network")
+    ),
 ]
 
 
