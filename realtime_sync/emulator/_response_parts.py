@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from typing import Final
 
 from attrs import define, frozen
@@ -80,7 +80,16 @@ def parts_of(
         answer = Reply(answer)
     if isinstance(answer, Reply):
         return iter([Part(reply=answer, is_last=True)])
-    return _streamed(answer, speaks=speaks)
+    return _closing(answer, _streamed(answer, speaks=speaks))
+
+
+def _closing(answers: object, parts: Iterator[Part]) -> Iterator[Part]:
+    """Yield *parts*, and let the generator that they are made of clean up at once."""
+    try:
+        yield from parts
+    finally:
+        if isinstance(answers, Generator):
+            answers.close()
 
 
 def _streamed(answers: Iterable[Reply | str], *, speaks: bool) -> Iterator[Part]:
