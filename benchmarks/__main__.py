@@ -22,14 +22,17 @@ from pathlib import Path
 from typing import Any
 
 from .plan import SLOW, Row, plan
-from .report import write_report
+from .report import update_page, write_report
+
+
+_TIMEOUT = 120  # seconds; some clients now and then hang over TLS
 
 
 def _run(module: str, *arguments: str) -> str:
     done = subprocess.run(
         [sys.executable, "-m", module, *arguments],
         stdout=subprocess.PIPE,
-        timeout=300,
+        timeout=_TIMEOUT,
         text=True,
         check=True,
     )
@@ -54,14 +57,10 @@ def _server() -> Iterator[dict[str, str]]:
 
 
 _IMPORT = """
-import json, sys, time
-def resident():
-    with open("/proc/self/status") as status:
-        return float(next(x for x in status if x.startswith("VmRSS")).split()[1])
-memory, cpu = resident(), time.process_time()
+import sys, time
+cpu = time.process_time()
 __import__(sys.argv[1])
-cpu = time.process_time() - cpu
-print(json.dumps({"import_ms": cpu * 1e3, "import_kb": resident() - memory}))
+print(f'{{"import_ms": {(time.process_time() - cpu) * 1e3}}}')
 """
 _MODULES = {
     "realtime_sync": "realtime_sync",
@@ -74,6 +73,8 @@ def _measure(row: Row, client: str, server: dict[str, str]) -> dict[str, float]:
     if row.work == "import":
         command = [sys.executable, "-c", _IMPORT, _MODULES[client]]
         return json.loads(subprocess.check_output(command))
+    if row.work == "first":
+        return json.loads(_run("benchmarks.first", client, server["ws"]))
     row = row.lighter() if client in SLOW else row
     task = {
         "client": client,
@@ -96,13 +97,12 @@ def _medians(rounds: list[dict[str, float]]) -> dict[str, float]:
 def _measure_row(row: Row, rounds: int, server: dict[str, str]) -> dict[str, Any]:
     found: dict[str, list[dict[str, float]]] = {client: [] for client in row.clients}
     for _ in range(rounds):
-        for client in list(found):
+        for client, results in found.items():
             try:
-                found[client].append(_measure(row, client, server))
+                results.append(_measure(row, client, server))
             except subprocess.SubprocessError as exc:
-                sys.stderr.write(f"{row.name}: {client} left out: {exc}\n")
-                del found[client]
-    return {client: _medians(each) for client, each in found.items()}
+                sys.stderr.write(f"{row.name}: a round of {client} left out: {exc}\n")
+    return {client: _medians(each) for client, each in found.items() if each}
 
 
 def main() -> None:
@@ -113,9 +113,11 @@ def main() -> None:
     parser.add_argument("--only", default="", help="rows whose name contains this")
     parser.add_argument("--client", default="", help="clients whose name contains this")
     parser.add_argument("--output", type=Path, default=Path("benchmark-results"))
+    parser.add_argument("--page", type=Path, help="a page to put the results into")
     options = parser.parse_args()
     rounds = options.rounds or (1 if options.quick else 5)
     os.environ["PYTHONWARNINGS"] = "ignore"  # of other libraries
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # imports come from the cache
 
     results: dict[str, Any] = {}
     measured: dict[str, Any] = {}  # two rows may show two figures of one measurement
@@ -133,6 +135,8 @@ def main() -> None:
             sys.stdout.write(f"{row.name}: {json.dumps(results[row.name])}\n")
             sys.stdout.flush()
     write_report(results, rounds, options.output, options.quick)
+    if options.page:
+        update_page(options.page, options.output)
 
 
 if __name__ == "__main__":

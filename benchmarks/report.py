@@ -10,10 +10,10 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from .plan import Row, plan
+from .plan import GROWTH, Row, plan
 
 
-__all__ = ["write_report"]
+__all__ = ["update_page", "write_report"]
 
 _BASELINE, _OURS = "openai", "realtime_sync"
 _LIBRARIES = (
@@ -25,6 +25,18 @@ _LIBRARIES = (
     "orjson",
     "pybase64",
 )
+_UNITS = {
+    "cpu_us": "us of CPU",
+    "first_us": "us of CPU",
+    "p50_us": "us",
+    "late_p99_ms": "ms",
+    "import_ms": "ms of CPU",
+    "connected_ms": "ms of CPU",
+    "each_kb": "kB",
+    "grown_kb": "kB",
+    "total_kb": "kB",
+}
+_BEGIN, _END = "<!-- results -->", "<!-- end of results -->"
 Results = dict[str, dict[str, dict[str, float]]]
 
 
@@ -49,36 +61,55 @@ def machine() -> str:
 
 
 def _figure(row: Row, result: dict[str, float]) -> float:
-    return result[row.figure]
+    return result[row.figure] / row.unit
 
 
 def _show(value: float) -> str:
-    return f"{value:.0f}" if value >= 100 else f"{value:.3g}"
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
 def _verdict(row: Row, results: dict[str, dict[str, float]]) -> tuple[str, str]:
     """Return what is aimed at, and what was reached."""
-    if row.target is None or _OURS not in results:
+    if _OURS not in results:
         return "", ""
-    reached = _figure(row, results[_OURS])
+    reached, target = _figure(row, results[_OURS]), row.target
     if not row.absolute:
         if _BASELINE not in results:
-            return f"{row.target:.2f}", ""
+            return "" if target is None else f"{target:.2f}", ""
         reached /= _figure(row, results[_BASELINE])
-    verdict = "met" if reached <= row.target else "**missed**"
-    return f"{row.target:g}", f"{_show(reached)} {verdict}"
+    if target is None:
+        return "", f"{reached:.3f}"
+    verdict = "met" if reached <= target else "**missed**"
+    return f"{target:g}", f"{_show(reached)} {verdict}"
+
+
+def _lines(cells: list[list[str]]) -> str:
+    head, *rows = (" | ".join(row) for row in cells)
+    rule = " | ".join("---" for _ in cells[0])
+    return "\n".join(f"| {line} |" for line in (head, rule, *rows))
 
 
 def table(rows: list[Row], results: Results) -> str:
-    """Return the results as a table in Markdown."""
+    """Return the results of all clients as a table in Markdown."""
+    rows = [row for row in rows if not row.name.startswith(GROWTH)]
     clients = list(dict.fromkeys(name for row in rows for name in row.clients))
-    head = ["work", "figure", *clients, "target", "reached"]
-    lines = [" | ".join(head), " | ".join("---" for _ in head)]
+    cells = [["work", "unit", *clients, "target", "reached"]]
     for row in rows:
         found = results[row.name]
-        cells = [_show(_figure(row, found[c])) if c in found else "" for c in clients]
-        lines.append(" | ".join([row.name, row.figure, *cells, *_verdict(row, found)]))
-    return "\n".join(f"| {line} |" for line in lines)
+        shown = [_show(_figure(row, found[c])) if c in found else "" for c in clients]
+        cells.append([row.name, _UNITS[row.figure], *shown, *_verdict(row, found)])
+    return _lines(cells)
+
+
+def growth_table(rows: list[Row], results: Results) -> str:
+    """Return what each unit costs, from few to many, as a table in Markdown."""
+    cells = [["what each costs", "figure"]]
+    for row in rows:
+        if row.name.startswith(GROWTH) and _OURS in results[row.name]:
+            figure = _show(_figure(row, results[row.name][_OURS]))
+            unit = _UNITS[row.figure]
+            cells.append([row.name.removeprefix(GROWTH), f"{figure} {unit}"])
+    return _lines(cells) if len(cells) > 1 else ""
 
 
 def _chart(rows: list[Row], results: Results, path: Path) -> None:
@@ -88,8 +119,8 @@ def _chart(rows: list[Row], results: Results, path: Path) -> None:
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    rows = [row for row in rows if len(results[row.name]) > 2]
-    rows = [row for row in rows if _BASELINE in results[row.name]]
+    rows = [row for row in rows if len(results[row.name]) > 1]
+    rows = [row for row in rows if _BASELINE in results[row.name] and not row.absolute]
     if not rows:
         return
     clients = list(dict.fromkeys(name for row in rows for name in row.clients))
@@ -104,22 +135,42 @@ def _chart(rows: list[Row], results: Results, path: Path) -> None:
                 shares.append(_figure(row, results[row.name][client]) / of_all)
         bars = axes.barh(at, shares, height, label=client)
         axes.bar_label(bars, fmt="%.2f", fontsize=6, padding=2)
+    for position, row in enumerate(rows):
+        if row.target is not None:
+            ends = (position - height / 2, position + 0.85 - height / 2)
+            axes.plot([row.target] * 2, ends, "k--", linewidth=1)
+    axes.set_xscale("log")
     axes.set_yticks([n + 0.4 for n in range(len(rows))], [row.name for row in rows])
     axes.invert_yaxis()
-    axes.set_xlabel("share of openai-python's sync client; less is better")
+    axes.set_xlabel(
+        "share of openai-python's sync client, logarithmic; less is better; "
+        "dashed: what this client aims at"
+    )
     axes.legend(fontsize=8)
     figure.tight_layout()
-    figure.savefig(path, dpi=120)
+    figure.savefig(path)
 
 
 def write_report(results: Any, rounds: int, folder: Path, quick: bool) -> None:
-    """Write ``results.json``, ``results.md`` and ``results.png`` to *folder*."""
+    """Write ``results.json``, ``results.md`` and ``results.svg`` to *folder*."""
     folder.mkdir(parents=True, exist_ok=True)
     rows = [row for row in plan(quick) if row.name in results]
     data = {"machine": machine(), "rounds": rounds, "results": results}
     (folder / "results.json").write_text(json.dumps(data, indent=1) + "\n")
-    text = table(rows, results)
-    summary = f"{machine()}; medians of {rounds} rounds at most\n\n{text}\n"
-    (folder / "results.md").write_text(summary)
-    _chart(rows, results, folder / "results.png")
-    sys.stdout.write(f"\n{summary}\nwritten to {folder}/results.*\n")
+    head = f"{machine()}. Medians of {rounds} rounds, of {min(rounds, 3)} for growth."
+    parts = [head, table(rows, results), growth_table(rows, results)]
+    summary = "\n\n".join(filter(None, parts))
+    (folder / "results.md").write_text(f"{summary}\n")
+    _chart(rows, results, folder / "results.svg")
+    sys.stdout.write(f"\n{summary}\n\nwritten to {folder}/results.*\n")
+
+
+def update_page(page: Path, folder: Path) -> None:
+    """Put the results in *folder* between two marks of *page*, and the chart beside."""
+    before, _, rest = page.read_text().partition(_BEGIN)
+    _, _, after = rest.partition(_END)
+    summary = (folder / "results.md").read_text()
+    chart = page.with_suffix(".svg")
+    chart.write_bytes((folder / "results.svg").read_bytes())
+    picture = f"![Shares of openai-python's cost]({chart.name})"
+    page.write_text(f"{before}{_BEGIN}\n{summary}\n{picture}\n\n{_END}{after}")

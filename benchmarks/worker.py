@@ -101,15 +101,14 @@ def _speak(clients: list[Any], seconds: float) -> None:
 
 
 def _memory(make: Callable[[], Client], connections: int) -> Result:
-    """Return what the first connection takes, the imports included, and each other."""
-    before = _resident()
+    """Return what each connection above the first takes."""
     clients = [make()]
     first = _resident()
     clients += [make() for _ in range(connections)]
     each = (_resident() - first) / connections
     for client in clients:
         client.close()
-    return {"first_kb": first - before, "each_kb": each, "total_kb": first}
+    return {"each_kb": each}
 
 
 def _resident() -> float:
@@ -128,10 +127,17 @@ def _callbacks(client: Client, count: int, callbacks: int) -> Result:
     return _receive(client, count)
 
 
-def _items(client: Client, count: int) -> Result:
+def _items(make: Callable[[], Client], count: int, conversations: int) -> Result:
+    """Receive so many items in each of some new conversations."""
+    clients = [make() for _ in range(conversations + 1)]
+    clients.pop().receive()  # makes what all conversations share
     meter = _Meter()
-    client.receive()
-    return meter.per(count)
+    for client in clients:
+        client.receive()
+    result = meter.per(count * conversations)
+    for client in clients:
+        client.close()
+    return result
 
 
 def _hour(client: Client, bursts: int, count: int) -> Result:
@@ -148,6 +154,9 @@ def _hour(client: Client, bursts: int, count: int) -> Result:
     return {"cpu_us": last, "first_us": first, "grown_kb": grown}
 
 
+_OF_MANY = {"live": _live, "memory": _memory, "items": _items}
+
+
 def _measure(task: dict[str, Any]) -> Result:
     context = None
     if task["tls"]:
@@ -158,8 +167,8 @@ def _measure(task: dict[str, Any]) -> Result:
         return CLIENTS[task["client"]](task["url"], model, context)
 
     work, arguments = task["work"], task["arguments"]
-    if work in ("live", "memory"):
-        return {"live": _live, "memory": _memory}[work](make, **arguments)
+    if work in _OF_MANY:
+        return _OF_MANY[work](make, **arguments)
     client = make()
     result = _WORKS[work](client, **arguments)
     client.close()
@@ -171,7 +180,6 @@ _WORKS: dict[str, Callable[..., Result]] = {
     "send": _send,
     "command": _command,
     "callbacks": _callbacks,
-    "items": _items,
     "hour": _hour,
 }
 
