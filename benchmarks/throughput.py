@@ -1,8 +1,8 @@
 """
 Items a minute of batches: over sessions, and over threads, processes and Dask.
 
-``python -m benchmarks.throughput`` (extras ``bench`` and ``dask``) prints two tables. In
-the first the service takes its time, as a model does: so it shows how sessions add up.
+``python -m benchmarks.throughput`` (extras ``bench`` and ``dask``) prints two tables.
+In the first the service takes its time, as a model does: it shows how sessions add up.
 In the second it answers at once: so it shows what this side takes, and where threads no
 longer help because one of them holds the interpreter.
 
