@@ -364,22 +364,32 @@ from realtime_sync.emulator.speech import ToneSpeech
 
 tones = ToneSpeech()
 said = tones.speak("over the air")
-with Microphone(device="pulse") as microphone, Speaker(device="pulse") as speaker:
-    speaker.write(said)
+
+def is_heard(microphone):
     heard = bytearray()
     for chunk in microphone:
         heard += chunk
         if len(heard) < len(said) or len(heard) % 9_600:
             continue
         if tones.transcribe(bytes(heard)) == "over the air":
+            return True
+        if len(heard) > len(said) + 3 * 48_000:
+            return False
+
+with Microphone(device="pulse") as microphone, Speaker(device="pulse") as speaker:
+    # On a busy machine a device may stutter: say it again, as one would.
+    for times in range(1, 6):
+        speaker.write(said)
+        if is_heard(microphone):
             break
-        if len(heard) > 10 * 48_000:
-            sys.exit("not heard: " + tones.transcribe(bytes(heard)))
+    else:
+        sys.exit("not heard")
     speaker.drain(timeout=10)
     played = speaker.played_ms
     speaker.write(bytes(20 * 48_000))
     flushed = speaker.flush()
-    print(played, len(said) // 48, played <= flushed < played + 5_000)
+    print(played == times * 780 == times * len(said) // 48)
+    print(played <= flushed < played + 5_000)
 """
 
 
@@ -448,4 +458,4 @@ def test_hears_what_it_plays(sound_server: dict[str, str]) -> None:
         check=False,
     )
 
-    assert ("780 780 True\n", 0) == (done.stdout, done.returncode), done.stderr
+    assert ("True\nTrue\n", 0) == (done.stdout, done.returncode), done.stderr
