@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import base64
+import json
+import time
+from typing import Any
 
 import pytest
 from emulated import SILENCE, TONES, Client, Json, error, of_type, one, said, types
 
 from realtime_sync.audio import resample
 from realtime_sync.audio.g711 import alaw_encode, ulaw_encode
-from realtime_sync.emulator import EmulatorSettings
+from realtime_sync.emulator import EmulatorSettings, ManualClock, Session
+from realtime_sync.protocol.codec import encode
 
 
 HELLO = TONES.speak("hello")
@@ -487,3 +491,32 @@ def test_telephone(name: str, encode: object) -> None:
     assert (
         abs(len(spoken) / 8 - len(TONES.speak("Hello! How can I help you?")) / 48) < 5
     )
+
+
+def test_takes_a_hundredth_of_a_core() -> None:
+    """Ten seconds of a conversation in tones take less than 0.1 s of computing."""
+    session = Session(speech=lambda: TONES, clock=(clock := ManualClock()))
+    session.start()
+    sound = TONES.speak("What is the capital of Norway?") + SILENCE
+    sound += bytes(480_000 - len(sound))
+    pieces = [sound[start : start + 4_800] for start in range(0, len(sound), 4_800)]
+    messages = [
+        json.dumps({"type": "input_audio_buffer.append", "audio": audio.decode()})
+        for audio in map(base64.b64encode, pieces)
+    ]
+    # The voice keeps what it said: other conversations of the same have it for nothing.
+    TONES.speak("The capital of Norway is Oslo.")
+    events: list[Any] = []
+    started = time.thread_time()
+    for message in messages:
+        events += session.receive_message(message)
+        for work in session.take_work():
+            events += session.complete(work.run())
+        clock.advance(0.1)
+        events += session.advance()
+    for event in events:
+        encode(event)
+    taken = time.thread_time() - started
+
+    assert "response.done" in [event.type for event in events]
+    assert taken < 0.1, f"{taken:.3f} s"
