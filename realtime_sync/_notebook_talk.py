@@ -14,7 +14,6 @@ from ._deadline import Deadline
 from ._notebook_live import Interrupted
 from .connection import RealtimeConnection
 from .errors import ConnectionClosed, SendQueueFull
-from .playback import AudioFeed
 from .protocol.server_events import (
     ConversationItemAdded,
     ConversationItemDone,
@@ -39,7 +38,6 @@ except ImportError as exc:
 __all__ = ["BrowserSpeaker", "TalkWidget"]
 
 _BYTES_PER_MS = 48  # of PCM at 24 kHz
-_CHUNK_MS = 200
 _HELLO_TIMEOUT = 10.0  # seconds for a front end to load the widget
 _QUEUE_TIMEOUT = 1.0  # seconds; what the microphone hears meanwhile waits in the kernel
 
@@ -128,8 +126,8 @@ class TalkWidget(anywidget.AnyWidget):
         talk                        # as the last line: talk while no cell runs
         talk.run(seconds=60)        # or blocking, and then go on with the conversation
 
-    The session needs turn detection and PCM audio, as it has by default. When it hears
-    the user, the widget falls silent and the answer is cut to what was heard.
+    The session needs turn detection and PCM as its input, as it has by default. When it
+    hears the user, the widget falls silent and the answer is cut to what was heard.
 
     One widget talks for a connection: a newer one takes over from the former.
 
@@ -137,7 +135,7 @@ class TalkWidget(anywidget.AnyWidget):
         connection: An open connection, whose `playback` nobody uses.
 
     Raises:
-        ValueError: The session has other audio than PCM, or no turn detection.
+        ValueError: The session hears other audio than PCM, or has no turn detection.
         RuntimeError: The connection has a player already.
         ImportError: anywidget is missing.
 
@@ -259,16 +257,10 @@ class _TalkLine:
         self._connection = weakref.ref(connection)
         self._widget: Callable[[], TalkWidget | None] = lambda: None
         self.speaker = BrowserSpeaker(self._send)
-        playback = connection.use_player(self.speaker)
+        connection.play(self.speaker)
         for event_type in _CAPTIONED:
             connection.on(event_type, self._on_words)
-        self._thread = threading.Thread(
-            target=self._play,
-            args=(playback.audio(chunk_ms=_CHUNK_MS),),
-            name="realtime_sync-talk",
-            daemon=True,  # it ends with the connection, which ends with the process
-        )
-        self._thread.start()
+        connection._absorber.register({}, self._on_end)
 
     def take_over(self, widget: TalkWidget) -> None:
         """Talk by *widget* from now on."""
@@ -330,16 +322,10 @@ class _TalkLine:
         if widget is not None:
             widget.send(message, buffers)
 
-    def _play(self, feed: AudioFeed) -> None:
-        try:
-            for chunk in feed:
-                self.speaker.write(chunk)
-        except ConnectionClosed:
-            pass  # whoever uses the connection is told
-        finally:
-            widget = self._widget()
-            if widget is not None:
-                widget._end()
+    def _on_end(self, error: object) -> None:
+        widget = self._widget()
+        if widget is not None:
+            widget._end()
 
 
 _lines: weakref.WeakKeyDictionary[RealtimeConnection, _TalkLine] = (
@@ -368,13 +354,11 @@ def _listen_while_blocked(comm: Any) -> None:
 
 def _check(connection: RealtimeConnection) -> None:
     audio: Any = getattr(connection.session, "audio", None)
-    heard, said = getattr(audio, "input", None), getattr(audio, "output", None)
-    for side in (heard, said):
-        if side and side.format and not isinstance(side.format, AudioPcm):
-            raise ValueError(
-                "a browser talks PCM: leave audio.input.format and "
-                "audio.output.format of the session as they are"
-            )
+    heard = getattr(audio, "input", None)
+    if heard and heard.format and not isinstance(heard.format, AudioPcm):
+        raise ValueError(
+            "a browser talks PCM: leave audio.input.format of the session as it is"
+        )
     if heard and heard.turn_detection is None:
         raise ValueError(
             "the session has no turn detection, so nobody would tell when the user "

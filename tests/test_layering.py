@@ -37,7 +37,6 @@ IMPORTERS = {
 THREADS = {
     "_channel.py",  # the reader and the writer of a connection
     "_line.py",  # a look-up of a name, which has no timeout of its own
-    "_notebook_talk.py",  # plays into a browser
     "_recording_intake.py",  # writes what was captured, so that sessions need not wait
     "flask/_outbox.py",  # sends to a browser
     "_worker_pool.py",  # the user's functions that a model calls, and a player's feed

@@ -270,7 +270,7 @@ def test_forgotten_connection_is_not_kept(client: RealtimeClient) -> None:
     ("audio", "message"),
     [
         ({"input": {"turn_detection": None}}, "no turn detection"),
-        ({"output": {"format": {"type": "audio/pcmu"}}}, "PCM"),
+        ({"input": {"format": {"type": "audio/pcmu"}}}, "PCM"),
     ],
 )
 def test_session_has_to_fit(
