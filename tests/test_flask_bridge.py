@@ -48,7 +48,10 @@ SESSION = {"audio": {"input": {"transcription": {"model": "whisper-1"}}}}
 
 @pytest.fixture(name="client")
 def _client(emulator: RealtimeEmulator) -> RealtimeClient:
-    return RealtimeClient(emulator.endpoint, "key", model="m", session=SESSION)
+    # Lost is lost, so that the end of the service shows at once.
+    return RealtimeClient(
+        emulator.endpoint, "key", model="m", session=SESSION, reconnect=None
+    )
 
 
 Serve = Callable[..., Served]
@@ -101,6 +104,17 @@ def test_a_written_question_is_answered(serve: Serve) -> None:
         heard = next(m for m in browser.seen if m["type"] == "heard")
         assert "Hello there" == heard["text"]
         assert "You said: Hello there" == "".join(pieces)
+
+
+def test_nothing_that_comes_with_the_start_is_lost(serve: Serve) -> None:
+    """A browser that starts and asks in one breath is answered."""
+    with serve().open(start=False) as browser:
+        start, text = b'{"type": "start"}', b'{"type": "text", "text": "Hello"}'
+        frames = [bytes([0x81, 0x80 | len(m)]) + bytes(4) + m for m in (start, text)]
+        browser.socket.socket.sendall(b"".join(frames))
+        browser.expect("response_done")
+
+        assert "Hello" == next(m["text"] for m in browser.seen if m["type"] == "heard")
 
 
 def test_push_to_talk_waits_for_the_commit(

@@ -95,6 +95,7 @@ class BrowserSession:
         )
         self._allowance = Allowance(settings.limits)
         self._ending: SessionEnd | None = None  # set by other threads
+        self._early: list[str | bytes] = []  # messages that came with the first one
 
     def end(self, code: CloseCode, reason: str) -> None:
         """Let the session end soon. Any thread may call it."""
@@ -156,8 +157,11 @@ class BrowserSession:
     def _await_start(self) -> dict[str, Any]:
         deadline = time.monotonic() + self._settings.limits.start
         while time.monotonic() < deadline:
-            for message in self._receive():
-                return _parse_start(message)
+            messages = self._receive()
+            if messages:
+                # What came with it is for the session.
+                self._early = messages[1:]
+                return _parse_start(messages[0])
             self._look_around()
         raise SessionEnd(CloseCode.IDLE, 'the first message has to be "start"')
 
@@ -195,6 +199,9 @@ class BrowserSession:
     # Private: the browser
 
     def _receive(self) -> list[str | bytes]:
+        if self._early:
+            early, self._early = self._early, []
+            return early
         messages = self._socket.receive(_SLICE, self._outbox.put_frame)
         for message in messages:
             self._allowance.pay(len(message))

@@ -90,13 +90,14 @@ function restored({ items, resumed }) {
 // The state
 
 function become({ state, words }) {
-  const off = state === "off";
+  const off = state === "off" || (state === "connecting" && !realtime.started);
   const push = realtime.turns === "push";
   document.body.dataset.state = state;
   $("state").dataset.state = state;
   $("state").textContent = words;
   const focused = document.activeElement;
   $("connect").hidden = !off;
+  $("connect").textContent = state === "connecting" ? "Connecting…" : "Start talking";
   $("end").hidden = off;
   $("push").hidden = off || !push || !realtime.hasMicrophone;
   $("push-help").hidden = $("push").hidden;
@@ -129,6 +130,7 @@ realtime.addEventListener("level", ({ detail }) => {
 // What the user does
 
 $("connect").onclick = () => {
+  if (realtime.state !== "off") return;
   tell({ words: "" });
   realtime.start();
 };

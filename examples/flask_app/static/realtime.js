@@ -73,6 +73,8 @@ export class Realtime extends EventTarget {
     this.wanted = false; // whether there should be a connection
     this.tries = 0;
     this.levels = { heard: 0, said: 0 };
+    this.flushing = 0; // how many times the player was told to, and has not answered
+    this.started = false; // whether there was a connection since start()
     this.reset();
     addEventListener("online", () => this.timer && this.connect());
   }
@@ -83,6 +85,7 @@ export class Realtime extends EventTarget {
   async start({ microphone = true } = {}) {
     this.wanted = true;
     this.tries = 0;
+    this.started = false;
     this.become("connecting");
     try {
       await this.prepareSound();
@@ -219,6 +222,7 @@ export class Realtime extends EventTarget {
 
   on_connected({ conversation, resumed, items }) {
     this.tries = 0;
+    this.started = true;
     this.reset(this.unsent);
     this.remember(conversation);
     this.become("listening");
@@ -375,11 +379,13 @@ export class Realtime extends EventTarget {
     // What was being made or played: of neither is anything heard any more.
     this.silenced = this.response ?? this.turn ?? this.silenced;
     this.telling = tell;
+    this.flushing += 1;
     if (this.player) this.player.port.postMessage({ flush: true });
-    else if (tell) this.onFlushed({ item: null, ms: 0 });
+    else this.onFlushed({ item: null, ms: 0 });
   }
 
   onFlushed({ item, ms }) {
+    this.flushing -= 1;
     const answer = item ? this.answer(item) : null;
     const heard = Math.max(0, ms - this.latency);
     const response = answer?.response ?? this.response;
@@ -402,8 +408,8 @@ export class Realtime extends EventTarget {
   }
 
   onPlayed({ item, ms, level, idle }) {
+    if (!item || this.flushing) return;
     this.setLevel({ said: level });
-    if (!item) return;
     const answer = this.answer(item);
     answer.played = idle ? ms : Math.max(0, ms - this.latency);
     this.playing = !idle;
