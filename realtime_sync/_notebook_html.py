@@ -23,7 +23,15 @@ from .response_stream import ResponseResult, ResponseStream
 from .usage import UsageTotals
 
 
-__all__ = ["badge", "calls_html", "card", "html_of", "words_html"]
+__all__ = [
+    "card",
+    "format_of",
+    "html_of",
+    "levels_html",
+    "result_html",
+    "status_line",
+    "words_html",
+]
 
 _COLOURS = {
     "good": "#2e8b57",
@@ -42,6 +50,7 @@ _STATUS = {
     "closed": "doubtful",
 }
 _WORDS = "white-space:pre-wrap;overflow-wrap:anywhere"
+_SMALL = "font-size:90%"
 _GRID = "display:grid;grid-template-columns:auto 1fr;gap:4px 12px;max-width:56em"
 _SAID = ("body", "message", "hint")  # of an error; its text has these already
 _MOST_BARS = 120
@@ -73,7 +82,13 @@ def colour_of(status: str) -> str:
 
 def faint(*content: str) -> Html:
     """Return a line of less importance."""
-    return tag("div", *content, style=f"{FAINT};font-size:90%")
+    return tag("div", *content, style=f"{FAINT};{_SMALL}")
+
+
+def status_line(status: str, *facts: str) -> Html:
+    """Return a status, and what else there is to say, each a few words."""
+    rest = "".join(f" · {fact}" for fact in facts)
+    return tag("div", badge(status), tag("span", rest, style=FAINT), style=_SMALL)
 
 
 def words_html(words: str) -> Html:
@@ -150,26 +165,17 @@ def result_html(
         calls_html(result.function_calls),
         above,
         player(audio, budget) if result.audio else "",
-        faint(_status_of(result), *_separated(_tokens(result), *facts)),
+        status_line(result.status, *_facts(result), *facts),
         colour=colour_of(result.status),
     )
 
 
-def _status_of(result: ResponseResult) -> Html:
-    reason = f": {result.reason}" if result.reason else ""
-    return joined(badge(result.status), reason)
-
-
-def _tokens(result: ResponseResult) -> str:
-    if not result.usage:
-        return ""
-    usage = UsageTotals.of(result.usage)
-    return f"{usage.input_tokens:,} tokens in, {usage.output_tokens:,} out"
-
-
-def _separated(*facts: str) -> Iterator[str]:
-    for fact in filter(None, facts):
-        yield f" · {fact}"
+def _facts(result: ResponseResult) -> Iterator[str]:
+    if result.reason:
+        yield result.reason.replace("_", " ")
+    if result.usage:
+        usage = UsageTotals.of(result.usage)
+        yield f"{usage.input_tokens:,} tokens in, {usage.output_tokens:,} out"
 
 
 def format_of(audio: Any) -> object:

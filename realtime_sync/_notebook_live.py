@@ -10,13 +10,12 @@ from typing import Any
 from ._deadline import Deadline
 from ._notebook_audio import Budget, audio_of, limits
 from ._notebook_html import (
-    badge,
     card,
-    faint,
     format_of,
     html_of,
     levels_html,
     result_html,
+    status_line,
     words_html,
 )
 from ._response_log import ResponseLog
@@ -182,11 +181,10 @@ class LiveView:
             levels = levels_html(self._levels)
             return result_html(stream.result(), budget, *self._facts(), above=levels)
         status = "cancelled" if stream.cancelling else stream.status or "in_progress"
-        facts = (f" · {fact}" for fact in self._facts())
         return card(
             words_html(self.text),
             levels_html(self._levels[-_LIVE_BARS:]),
-            faint(badge(status), *facts),
+            status_line(status, *self._facts()),
         )
 
     def _facts(self) -> Iterator[str]:

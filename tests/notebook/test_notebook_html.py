@@ -146,7 +146,7 @@ def test_result_says_what_it_is() -> None:
     text = Page(shown).text
 
     assert "Hello." in text
-    assert "incomplete: max_output_tokens" in text
+    assert "incomplete · max output tokens" in text
     assert "add({})" in text
     assert "1,200 tokens in, 34 out" in text
 
