@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.cookiejar
 import os
 import re
@@ -78,6 +79,7 @@ class Process:
             env=environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
+            start_new_session=True,  # a group with its workers
         )
         self.output = b""
         self.port = 0
@@ -94,8 +96,7 @@ class Process:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._process.kill()
-        self._process.wait()
+        self.kill()
         self._reader.join()
         assert self._process.stdout
         self._process.stdout.close()
@@ -134,6 +135,12 @@ class Process:
         browser.send(type="start", **start)
         browser.greeting = browser.expect("connected")
         return browser
+
+    def kill(self) -> None:
+        """End it at once, with all its workers."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
 
     def stop(self, number: int = signal.SIGTERM) -> int:
         """Let it end; return its exit code."""

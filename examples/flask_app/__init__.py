@@ -23,11 +23,14 @@ from flask import (
     session,
     url_for,
 )
+from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.security import check_password_hash, generate_password_hash
 
 from realtime_sync import RealtimeClient
-from realtime_sync.flask import FileStore, Limits, Realtime, Transcript
+from realtime_sync.flask import Limits, Realtime, Transcript
 from realtime_sync.flask.views import answer_wav, client_secret, stream_text
+
+from .stores import make_store
 
 
 USERS = {
@@ -62,15 +65,20 @@ def make_client() -> RealtimeClient:
 
 app = Flask(__name__)
 app.config["SESSION_COOKIE_SAMESITE"] = "Lax"
-app.config.from_prefixed_env()  # FLASK_SECRET_KEY, FLASK_DATA_FOLDER and others
+# FLASK_SECRET_KEY, FLASK_DATA_FOLDER, FLASK_REDIS_URL, FLASK_PROXIES
+app.config.from_prefixed_env()
 data = Path(app.config.get("DATA_FOLDER") or app.instance_path)
 app.secret_key = app.secret_key or secret_key(data)
+if proxies := app.config.get("PROXIES"):  # how many there are in front, which are ours
+    app.wsgi_app = ProxyFix(
+        app.wsgi_app, x_for=proxies, x_proto=proxies, x_host=proxies
+    )
 client = make_client()
 realtime = Realtime(
     app,
     client,
     limits=Limits(sessions=50, sessions_per_user=3),
-    store=FileStore(data / "conversations"),
+    store=make_store(app.config, data),
     show_tools=True,
 )
 
