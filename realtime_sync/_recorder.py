@@ -20,6 +20,7 @@ from ._recording_writer import RecordingWriter, find_parts, wav_path
 from .connection import TranscriptionConnection, TranslationConnection
 from .protocol.codec import encode
 from .protocol.server_events import SessionCreated
+from .reconnect import Notice
 
 
 __all__ = ["Recorder"]
@@ -100,9 +101,10 @@ class Recorder:
         )
         # Not the connection: a forgotten one must be found to be one.
         self._channel = connection._channel
-        self._report = connection._dispatcher.report
+        self._dispatcher = connection._dispatcher
         self._intake.start()
         self._channel.tap(self._intake.tap)
+        self._dispatcher.on(Notice, self._intake.notice)
         connection._absorber.register({}, self._end)
         _recorders.add(self)
 
@@ -168,7 +170,7 @@ class Recorder:
         Args:
             timeout: Seconds to wait for the disk.
         """
-        self._channel.untap(self._intake.tap)
+        self._stop()
         if not self.closed:
             self._intake.end()
         self._intake.join(timeout)
@@ -179,13 +181,17 @@ class Recorder:
         """Take note that the connection has ended; called on the thread that did it."""
         self._intake.end(error())
 
+    def _stop(self) -> None:
+        self._channel.untap(self._intake.tap)
+        self._dispatcher.off(Notice, self._intake.notice)
+
     def _fail(self, error: Exception) -> None:
         self._error = error
-        self._channel.untap(self._intake.tap)
+        self._stop()
         where = f"the recording {str(self._path)!r} has ended: {error}"
         told = RuntimeError(where) if not isinstance(error, OSError) else OSError(where)
         told.__cause__ = error
-        self._report(told)
+        self._dispatcher.report(told)
 
 
 def _check(

@@ -79,6 +79,7 @@ class Builder:
         self._played_until = 0.0
         self._barged_at = -1.0  # when the user was last heard to begin
         self._by_id: dict[str, ResponseTrack] = {}
+        self._known: set[str] = set()  # items of the user that have a turn
         self._names: dict[str, str] = {}  # of functions, by the call's id
         self._open_calls: dict[str, Call] = {}
 
@@ -105,8 +106,9 @@ class Builder:
             self._audio(time, _TRANSLATION, _TRANSLATION, event.delta, audio_bytes)
 
     def reconnected(self, time: float) -> None:
-        """Take note of a reconnect."""
+        """Take note of a reconnect: there is a new session."""
         self.tracks.end = max(self.tracks.end, time)
+        self._input = InputClock()  # it counts anew
         self.tracks.reconnects.append(Mark(time, "reconnected"))
 
     def missing(self, time: float, events: int) -> None:
@@ -190,6 +192,7 @@ class Builder:
         if span.end is None:
             span.end = max(span.start, min(self._sent_until, time))
         self._first_append = None
+        self._known.add(event.item_id)
         self.turns.user_spoke(event.item_id, span, time)
 
     def _cleared(self, time: float, event: InputAudioBufferCleared) -> None:
@@ -216,7 +219,10 @@ class Builder:
     def _item_created(self, time: float, event: ConversationItemCreate) -> None:
         item = event.item
         if isinstance(item, Message) and item.role == "user":
-            self.turns.user_wrote(item.id or f"written at {time}", _text_of(item), time)
+            item_id = item.id or f"written at {time}"
+            if item_id not in self._known:  # it is restored after a reconnect
+                self._known.add(item_id)
+                self.turns.user_wrote(item_id, _text_of(item), time)
         elif isinstance(item, FunctionCallOutput):
             call = self._open_calls.pop(item.call_id, None)
             if call is not None:

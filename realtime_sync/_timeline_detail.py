@@ -15,6 +15,7 @@ from ._timeline_style import (
     STATUS_COLOURS,
     clock,
     fitting,
+    followed,
     label_left,
     seconds,
     text_width,
@@ -148,8 +149,8 @@ def _buffer(page: _Page, tracks: Tracks) -> None:
     marks = [(each.time, "commit", "v", INK) for each in tracks.commits]
     marks += [(each.time, "clear", "x", GREY) for each in tracks.clears]
     shown = sorted(mark for mark in marks if page.shows(mark[0]))
-    after = [mark[0] for mark in shown[1:]] + [page.end]
-    for (time, label, marker, colour), following in zip(shown, after, strict=True):
+    for mark, following in followed(shown, lambda mark: mark[0], page.end):
+        time, label, marker, colour = mark
         page.axes.plot([time], [middle], marker, color=colour, markersize=6)
         if page.room(time, following) > text_width(label, _SMALL) + 0.2:
             page.text(
@@ -171,8 +172,9 @@ def _latencies(page: _Page, turns: Sequence[Turn]) -> None:
         for turn in turns
         if turn.speech_ended is not None and page.shows(turn.speech_ended, turn.done)
     ]
-    after = [turn.speech_ended or 0.0 for turn in shown[1:]] + [page.end]
-    for turn, following in zip(shown, after, strict=True):
+    for turn, following in followed(
+        shown, lambda turn: turn.speech_ended or 0.0, page.end
+    ):
         _guides(page, turn, top)
         rows = (
             (turn.to_commit, "commit", PALE),
@@ -257,7 +259,7 @@ def _model(page: _Page, tracks: Tracks, turns: Sequence[Turn]) -> None:
     top, middle = page.lane("Model", _MODEL, "as it is played")
     played = list(tracks.played())
     _wave(page, _unheard(played), middle, PALE)
-    _wave(page, [_until(each.piece, end) for each, end in played], middle,
+    _wave(page, [each.piece.before(end) for each, end in played], middle,
           COLOURS["model"])  # fmt: skip
     for turn in turns:
         cut = turn.interrupted
@@ -277,36 +279,17 @@ def _unheard(played: Sequence[tuple[Heard, float]]) -> Iterator[Piece]:
     """Yield what was cut off, up to where the model is heard again."""
     resumed = float("inf")
     for heard, end in reversed(played):
-        piece = _from(heard.piece, end)
+        piece = heard.piece.after(end)
         if piece.start < resumed:
-            yield _until(piece, min(piece.end, resumed))
+            yield piece.before(resumed)
         if end > heard.piece.start:
             resumed = min(resumed, heard.piece.start)
-
-
-def _until(piece: Piece, end: float) -> Piece:
-    """Return the part of *piece* before *end*."""
-    if end >= piece.end:
-        return piece
-    if end <= piece.start:
-        return Piece(end, end, ())
-    share = (end - piece.start) / (piece.end - piece.start)
-    return Piece(piece.start, end, piece.peaks[: int(share * len(piece.peaks))])
-
-
-def _from(piece: Piece, start: float) -> Piece:
-    """Return the part of *piece* after *start*."""
-    if start >= piece.end:
-        return Piece(piece.end, piece.end, ())
-    share = (start - piece.start) / (piece.end - piece.start)
-    return Piece(start, piece.end, piece.peaks[int(share * len(piece.peaks)) :])
 
 
 def _calls(page: _Page, tracks: Tracks) -> None:
     _, middle = page.lane("Functions", _EXTRA)
     shown = [each for each in tracks.calls if page.shows(each.start, each.end)]
-    after = [each.start for each in shown[1:]] + [page.end]
-    for call, following in zip(shown, after, strict=True):
+    for call, following in followed(shown, lambda call: call.start, page.end):
         stop = tracks.until(call.end)
         page.axes.barh(middle, stop - call.start, left=call.start, height=0.34,
                        color=COLOURS["call"], edgecolor=INK, linewidth=0.5)  # fmt: skip
@@ -323,8 +306,7 @@ def _trouble(page: _Page, tracks: Tracks) -> None:
         ((mark, kind) for mark, kind in marks if page.shows(mark.time)),
         key=lambda pair: pair[0].time,
     )
-    after = [mark.time for mark, _ in shown[1:]] + [page.end]
-    for (mark, kind), following in zip(shown, after, strict=True):
+    for (mark, kind), following in followed(shown, lambda pair: pair[0].time, page.end):
         page.axes.plot([mark.time], [middle], kind, color=COLOURS["trouble"],
                        markersize=7, markeredgewidth=0)  # fmt: skip
         room = page.room(mark.time, following) - 0.2
@@ -371,8 +353,7 @@ def _words(
     page: _Page, said: Sequence[tuple[float, str]], top: float, *, lines: int
 ) -> None:
     shown = [(time, text) for time, text in said if page.shows(time)]
-    after = [time for time, _ in shown[1:]] + [page.end]
-    for (time, text), following in zip(shown, after, strict=True):
+    for (time, text), following in followed(shown, lambda pair: pair[0], page.end):
         room = page.room(time, following) - 0.15
         page.text(time, top + 0.12, fitting(text, room, _TEXT, lines), va="top",
                   linespacing=1.25)  # fmt: skip

@@ -202,9 +202,12 @@ def _responses(axes: Any, tracks: Tracks) -> None:
     ends: dict[str, float] = {}
     for heard, stop in tracks.played():
         ends[heard.response_id] = max(stop, ends.get(heard.response_id, 0.0))
+    start, end = axes.get_xlim()
     for response in tracks.responses:
         stop = max(tracks.until(response.done), ends.get(response.id, 0.0))
-        axes.barh(0, stop - response.created, left=response.created, height=1.0,
+        unusual = response.status != "completed"  # and so not to be overlooked
+        length = max(stop - response.created, (end - start) / 400 if unusual else 0.0)
+        axes.barh(0, length, left=response.created, height=1.0, zorder=2 + unusual,
                   color=STATUS_COLOURS.get(response.status or "", PALE))  # fmt: skip
     axes.set_ylim(-0.7, 0.7)
     _name(axes, 0.5, "Responses")

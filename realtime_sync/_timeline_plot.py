@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ._timeline_detail import draw_detail
 from ._timeline_overview import draw_overview
 from ._timeline_rows import Summary, Turn
-from ._timeline_style import GREY, INK, seconds
+from ._timeline_style import GREY, INK, clock, seconds
 from ._timeline_tracks import Tracks
 from .audio._extras import require
 
@@ -72,14 +72,14 @@ def _head(figure: Any, title: str, summary: Summary) -> None:
 
 
 def _figures(summary: Summary) -> str:
-    parts = [f"{_count(summary.turns, 'turn')} in {summary.duration:.0f} s"]
+    parts = [f"{_count(summary.turns, 'turn')} in {_lasting(summary.duration)}"]
     if summary.first_audio_p50 is not None and summary.first_audio_p95 is not None:
         parts.append(
             f"first audio after {seconds(summary.first_audio_p50)} (p50), "
             f"{seconds(summary.first_audio_p95)} (p95)"
         )
     parts.append(_count(summary.interruptions, "interruption"))
-    parts.append(f"silence {summary.silence:.0f} s")
+    parts.append(f"silence {_lasting(summary.silence)}")
     for count, name in (
         (summary.errors, "error"),
         (summary.reconnects, "reconnect"),
@@ -88,6 +88,10 @@ def _figures(summary: Summary) -> str:
         if count:
             parts.append(_count(count, name))
     return "   ·   ".join(parts)
+
+
+def _lasting(value: float) -> str:
+    return f"{value:.0f} s" if value < 120 else f"{clock(value)} min"
 
 
 def _count(count: int, name: str) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Final, TypeVar
 
 
 __all__ = [
@@ -14,10 +15,13 @@ __all__ = [
     "STATUS_COLOURS",
     "clock",
     "fitting",
+    "followed",
     "label_left",
     "seconds",
     "text_width",
 ]
+
+T = TypeVar("T")
 
 # The palette of Okabe and Ito (2008), which is safe for the colour-blind.
 _BLUE, _GREEN, _SKY = "#0072B2", "#009E73", "#56B4E9"
@@ -89,6 +93,15 @@ def fitting(text: str, width: float, size: float, lines: int) -> str:
 def _cut(row: str, word: str, room: int) -> str:
     """Return the last row, with as much of the next word and dots as fit."""
     return f"{row} {word}".strip()[: room - 1].rstrip(" ,.;") + "…"
+
+
+def followed(
+    shown: Sequence[T], begin: Callable[[T], float], end: float
+) -> Iterator[tuple[T, float]]:
+    """Yield each of *shown*, and where the next one begins, or else *end*."""
+    for index, each in enumerate(shown):
+        last = index + 1 == len(shown)
+        yield each, end if last else begin(shown[index + 1])
 
 
 def label_left(axes: Any, y: float, text: str, note: str = "") -> None:

@@ -69,6 +69,23 @@ class Piece:
     end: float
     peaks: Sequence[float] = attrs.field(repr=False)
 
+    def before(self, moment: float) -> Piece:
+        """Return what lies before *moment*; it may last no time."""
+        if moment >= self.end:
+            return self
+        end = max(moment, self.start)
+        return Piece(self.start, end, self.peaks[: self._index(end)])
+
+    def after(self, moment: float) -> Piece:
+        """Return what lies after *moment*; it may last no time."""
+        if moment <= self.start:
+            return self
+        start = min(moment, self.end)
+        return Piece(start, self.end, self.peaks[self._index(start) :])
+
+    def _index(self, moment: float) -> int:
+        return int(len(self.peaks) * (moment - self.start) / (self.end - self.start))
+
 
 @attrs.define
 class Heard:
