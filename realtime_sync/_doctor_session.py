@@ -65,6 +65,7 @@ def check_upgrade(way: Way) -> Finding:
         way.client,
         session=None,
         functions=(),
+        reconnect=None,
         open_timeout=way.timeout,
         make_transport=clock.watching(way.client),
     )

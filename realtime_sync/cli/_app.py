@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib import import_module
 from typing import Any
 
@@ -25,6 +26,10 @@ _COMMANDS = (
     "chat",
     "transcribe",
     "speak",
+    "record",
+    "replay",
+    "inspect",
+    "timeline",
     "doctor",
     "emulate",
 )
@@ -79,7 +84,8 @@ class App(click.Group):
         """Run the command; return the exit code."""
         output: Output = ctx.obj
         try:
-            code: int | None = super().invoke(ctx)
+            with _remarks(output):
+                code: int | None = super().invoke(ctx)
             sys.stdout.flush()
         except KeyboardInterrupt:
             return ExitCode.INTERRUPTED
@@ -89,10 +95,38 @@ class App(click.Group):
         except click.exceptions.Exit as exc:
             return exc.exit_code
         except _TOLD as exc:
+            if isinstance(exc, ImportError) and "install" not in str(exc):
+                raise  # a mistake of the program, not a library that is missing
             outcome = outcome_of(exc, _help_command(ctx))
             output.failure(outcome)
             return outcome.code
         return code or ExitCode.DONE
+
+
+class _Remarks(logging.Handler):
+    """Says what the library warns of, such as a connection that is opened again."""
+
+    def __init__(self, output: Output) -> None:
+        super().__init__(logging.WARNING)
+        self._output = output
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Print a warning as a remark, in one line."""
+        self._output.notice(" ".join(record.getMessage().split()))
+
+
+@contextlib.contextmanager
+def _remarks(output: Output) -> Iterator[None]:
+    logger = logging.getLogger("realtime_sync")
+    if os.environ.get("AZURE_LOG_LEVEL"):  # then warnings are in the log
+        yield
+        return
+    handler = _Remarks(output)
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
 
 
 def _help_command(ctx: click.Context) -> str:

@@ -107,6 +107,12 @@ _OPTIONS = (
         default=20.0,
         help="To open a connection.",
     ),
+    click.option(
+        "--reconnect/--no-reconnect",
+        default=True,
+        help="Whether to try again what may go better, and to open a lost connection "
+        "again.",
+    ),
     click.option("--emulated", is_flag=True, help="Talk to an emulator in any case."),
     click.option(
         "--emulator-speech",

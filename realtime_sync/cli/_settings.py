@@ -53,6 +53,7 @@ class Given:
         emulated: Whether to use an emulator, whatever else is set.
         emulator_speech: What that hears and speaks: auto, real or tone.
         open_timeout: Seconds to open a connection.
+        reconnect: Whether a connection that is lost is opened again.
     """
 
     endpoint: str | None = None
@@ -66,6 +67,7 @@ class Given:
     emulated: bool = False
     emulator_speech: str = "auto"
     open_timeout: float = 20.0
+    reconnect: bool = True
 
 
 @attrs.frozen(kw_only=True)
@@ -100,6 +102,8 @@ class Service:
             "open_timeout": given.open_timeout,
             "close_timeout": _CLOSING,
         }
+        if not given.reconnect:
+            settings["reconnect"] = None
         if given.ca_file is not None:
             settings["ssl_context"] = _trusting(given.ca_file)
         return RealtimeClient.from_environment(

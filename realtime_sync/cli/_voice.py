@@ -98,8 +98,8 @@ def follow_microphone(
         microphone: The microphone.
         output: Where captions go.
     """
-    captions = Captions(output)
     output.notice("speak; Ctrl-C ends it")
+    captions = Captions(output)
     with captions.following(connection):
         connection.append_audio(captions.metered(microphone))
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import attrs
 import click
@@ -29,13 +31,36 @@ from ._output import Output
 from ._voice import converse, voice_options
 
 
-__all__ = ["spoken_session", "talk"]
+__all__ = ["hold", "spoken_options", "spoken_session", "talk"]
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 # How long the transcript of the question may hold up the answer, in seconds.
 _HEARING = 15.0
 _ANSWERING = 120.0
 
 _UNHEARD = "(the question could not be transcribed)"
+
+
+def spoken_options(command: F) -> F:
+    """Add the options of a spoken conversation, which `hold()` takes."""
+    for option in (
+        click.option(
+            "--transcription-model",
+            metavar="NAME",
+            help="The model that writes down what is asked.  [default: whisper-1]",
+        ),
+        click.option(
+            "--instructions", metavar="TEXT", help="What the model is told to be."
+        ),
+        click.option("--voice", metavar="NAME", help="The voice of the answers."),
+        voice_options,
+        click.option(
+            "-m", "--microphone", is_flag=True, help="Talk with the microphone."
+        ),
+    ):
+        command = option(command)
+    return command
 
 
 @click.command()
@@ -50,26 +75,9 @@ _UNHEARD = "(the question could not be transcribed)"
     default=Path("answer.wav"),
     help="The WAV file of the answers to FILES.",
 )
-@click.option("-m", "--microphone", is_flag=True, help="Talk with the microphone.")
-@voice_options
-@click.option("--voice", metavar="NAME", help="The voice of the answers.")
-@click.option("--instructions", metavar="TEXT", help="What the model is told to be.")
-@click.option(
-    "--transcription-model",
-    metavar="NAME",
-    help="The model that writes down what is asked.  [default: whisper-1]",
-)
+@spoken_options
 @link_options
-def talk(
-    link: Link,
-    files: tuple[Path, ...],
-    answers: Path,
-    microphone: bool,
-    voice: str | None,
-    instructions: str | None,
-    transcription_model: str | None,
-    **devices: Any,
-) -> None:
+def talk(link: Link, files: tuple[Path, ...], answers: Path, **options: Any) -> None:
     """
     Ask aloud, and hear the answers.
 
@@ -77,6 +85,35 @@ def talk(
     was heard and is answered is printed, and the spoken answers are written to a file.
     With --microphone it is a conversation with microphone and speaker (extra devices),
     until Ctrl-C.
+    """
+    hold(link, files, answers=answers, **options)
+
+
+def hold(
+    link: Link,
+    files: Sequence[Path],
+    *,
+    answers: Path | None,
+    microphone: bool,
+    voice: str | None,
+    instructions: str | None,
+    transcription_model: str | None,
+    watch: Callable[[RealtimeConnection], object] = lambda connection: None,
+    **devices: Any,
+) -> None:
+    """
+    Hold a spoken conversation.
+
+    Args:
+        link: The way to the service.
+        files: Recorded questions, or none to talk with the microphone.
+        answers: Where the answers to *files* are written; None for nowhere.
+        microphone: Whether to talk with the microphone.
+        voice: The voice, or None.
+        instructions: What the model is told to be, or None.
+        transcription_model: What transcribes the questions, or None.
+        watch: Is called with the connection before anything is said.
+        devices: The options of `voice_options()`.
     """
     if bool(files) == microphone:
         raise click.UsageError("name recordings, or give --microphone")
@@ -89,14 +126,23 @@ def talk(
         finds_turns=microphone,
     )
     client = link.client()
+
+    @contextmanager
+    def opened() -> Iterator[RealtimeConnection]:
+        with client.connect(session=session) as connection:
+            watch(connection)
+            yield connection
+
     if microphone:
-        converse(lambda: client.connect(session=session), link.output, **devices)
+        converse(opened, link.output, **devices)
         return
-    with client.connect(session=session) as connection, WavWriter(answers) as writer:
+    with opened() as connection, ExitStack() as stack:
+        writer = stack.enter_context(WavWriter(answers)) if answers else None
         for path in files:
             _ask(connection, path, writer, link.output)
-    link.output.line(f"wrote {answers}")
-    link.output.record("wrote", file=str(answers), duration_ms=writer.duration_ms)
+    if writer is not None:
+        link.output.line(f"wrote {answers}")
+        link.output.record("wrote", file=str(answers), duration_ms=writer.duration_ms)
 
 
 def spoken_session(
@@ -133,7 +179,10 @@ def spoken_session(
 
 
 def _ask(
-    connection: RealtimeConnection, path: Path, answers: WavWriter, output: Output
+    connection: RealtimeConnection,
+    path: Path,
+    answers: WavWriter | None,
+    output: Output,
 ) -> None:
     transcripts = connection.events(
         ConversationItemInputAudioTranscriptionCompleted,
@@ -165,13 +214,16 @@ def _ask(
     )
 
 
-def _print_answer(response: ResponseStream, answers: WavWriter, output: Output) -> None:
+def _print_answer(
+    response: ResponseStream, answers: WavWriter | None, output: Output
+) -> None:
     output.words("", label="answer: ", style="bold green")
     for words in response.text(timeout=_ANSWERING):
         output.words(words)
     output.line()
-    for pcm in response.audio(timeout=_ANSWERING):
-        answers.write(pcm)
+    if answers is not None:
+        for pcm in response.audio(timeout=_ANSWERING):
+            answers.write(pcm)
 
 
 class _Stopwatch:

@@ -61,9 +61,9 @@ def _emulator() -> Iterator[RealtimeEmulator]:
 
 @pytest.fixture(name="service")
 def _service(emulator: RealtimeEmulator, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The options that lead to *emulator* as to a service."""
+    """The options that lead to *emulator* as to a service, once."""
     monkeypatch.setenv("THE_KEY", "k")
     return [
         *("--endpoint", emulator.endpoint, "--model", "gpt-realtime"),
-        *("--key-env", "THE_KEY", "--proxy", ""),
+        *("--key-env", "THE_KEY", "--proxy", "", "--no-reconnect"),
     ]

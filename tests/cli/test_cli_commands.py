@@ -492,6 +492,19 @@ def test_chat_ends_with_its_connection(
     assert "bye" in ran.err
 
 
+def test_chat_outlives_its_connection(
+    emulator: RealtimeEmulator, service: list[str], run: Run
+) -> None:
+    """A connection that is lost is opened again, and a remark says so."""
+    emulator.inject(Fault.cut(at="conversation.item.added"))
+    ran = run("chat", *service, "--reconnect", stdin="What is the capital of Norway?\n")
+
+    assert 0 == ran.code
+    assert "Oslo" in ran.out
+    assert "opening a new one" in ran.err
+    assert "1 commands sent again" in ran.err
+
+
 # Doctor
 
 

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 import pytest
@@ -61,6 +62,7 @@ def test_words_of_the_library_become_options() -> None:
     text = "model is missing: give the name of the deployment as model="
 
     assert "model is missing: give its name with --model" == one_line(text)
+    assert "or give --overwrite" == one_line("or pass overwrite=True")
 
 
 @pytest.mark.parametrize(
@@ -89,7 +91,8 @@ def test_fault_ends_with_its_code(
 def test_closed_port_is_not_reachable(run: Run) -> None:
     """Nobody listening is exit code 3, and what to do is said."""
     endpoint = f"ws://127.0.0.1:{servers.refused_port()}"
-    ran = run("speak", "Hello", "--endpoint", endpoint, "--model", "m", "--proxy", "")
+    to = ("--endpoint", endpoint, "--model", "m", "--proxy", "", "--no-reconnect")
+    ran = run("speak", "Hello", *to)
 
     assert ExitCode.UNREACHABLE == ran.code
     assert "check the host and the port" in ran.err.splitlines()[1]
@@ -160,17 +163,20 @@ def test_endpoint_without_a_model(run: Run) -> None:
     assert "--model" in ran.err.splitlines()[1]
 
 
-def test_unknown_error_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("error", [ZeroDivisionError, ImportError("no name 'x'")])
+def test_unknown_error_is_not_hidden(
+    error: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A mistake of the program itself is a traceback, for whoever reports it."""
 
     @app.command("broken")
     def broken() -> None:
-        raise ZeroDivisionError
+        raise error
 
     monkeypatch.setattr(
         type(app), "get_command", lambda self, ctx, name: self.commands[name]
     )
-    with pytest.raises(ZeroDivisionError):
+    with pytest.raises((ZeroDivisionError, ImportError)):
         app.main(["broken"], standalone_mode=False)
     app.commands.pop("broken")
 
