@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import re
 import signal
@@ -21,6 +22,8 @@ from realtime_sync import (
     RealtimeClient,
 )
 from realtime_sync.cli import main
+from realtime_sync.cli._faults import fault_of
+from realtime_sync.emulator import Fault
 
 
 ROOT = Path(__file__).parents[2]
@@ -51,7 +54,9 @@ def _client(
     model: str = "any",
     ssl_context: ssl.SSLContext | None = None,
 ) -> RealtimeClient:
-    return RealtimeClient(endpoint, key, model=model, ssl_context=ssl_context)
+    return RealtimeClient(
+        endpoint, key, model=model, ssl_context=ssl_context, reconnect=None
+    )
 
 
 def test_serves_wss_until_it_is_terminated(tmp_path: Path) -> None:
@@ -161,3 +166,56 @@ def test_says_which_extra_is_missing() -> None:
 
     assert 1 == ended.returncode
     assert "pip install 'realtime_sync[emulator]'" in ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("http=429,retry-after=2.5", Fault.http(429, retry_after=2.5)),
+        ("http,retry-after=1,message=busy", Fault.http(503, message="busy", retry_after=1)),
+        (
+            "close=1008,reason=go away,session=2@response.done",
+            Fault.close(1008, "go away", at="response.done", session=2),
+        ),
+        ("close,times=3@@5", Fault.close(at=5, after=True, times=3)),
+        ("drop,times=inf@session.updated", Fault.drop("session.updated", times=None)),
+        ("error=bad,message=No.", Fault.error("bad", "No.")),
+        ("redirect=wss://x/a,b", Fault.redirect("wss://x/a,b")),
+        ("freeze=2", Fault.freeze(2.0)),
+    ],
+)
+def test_faults_have_all_that_faults_can_have(text: str, expected: Fault) -> None:
+    """Session, number of times, reason and Retry-After stand behind commas."""
+    assert expected == fault_of(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("cut,retry-after=2", "belongs to the fault http"),
+        ("cut,session=one", "takes a number"),
+        ("cut,colour=red", "there is no fault"),
+    ],
+)
+def test_additions_that_make_no_sense(text: str, words: str) -> None:
+    """What cannot stand behind a comma is refused."""
+    with pytest.raises(ValueError, match=words):
+        fault_of(text)
+
+
+def test_first_line_is_an_object_for_machines() -> None:
+    """With --json the endpoint is in an object."""
+    with subprocess.Popen(
+        [sys.executable, "-m", "realtime_sync", "emulate", "--port", "0", "--json"],
+        cwd=ROOT,
+        env={**os.environ, "REALTIME_SYNC_EMULATOR_SPEECH": "tone"},
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        served = json.loads(process.stdout.readline())
+        process.terminate()
+        process.communicate(timeout=20)
+
+    assert "serving" == served["event"]
+    assert served["endpoint"].startswith("ws://127.0.0.1:")
