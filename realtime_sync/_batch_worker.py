@@ -25,6 +25,7 @@ from .errors import (
     AuthenticationError,
     ConnectError,
     ConnectionClosed,
+    ConnectionLost,
     HandshakeError,
     ResponseError,
     SendQueueFull,
@@ -321,7 +322,8 @@ def _is_worth_another_try(error: Exception) -> bool:
     if isinstance(error, (ServerError, ResponseError)):
         return _code(error) in _RETRIED_CODES
     return isinstance(
-        error, (ConnectError, ConnectionClosed, SendQueueFull, TimeoutError)
+        error,
+        (ConnectError, ConnectionClosed, ConnectionLost, SendQueueFull, TimeoutError),
     )
 
 
