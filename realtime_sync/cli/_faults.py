@@ -15,7 +15,12 @@ if TYPE_CHECKING:
 
 __all__ = ["fault_of"]
 
-_ADDITION = re.compile(r",(session|times|reason|message|retry-after)=([^,@]*)")
+_ADDITION = re.compile(
+    r",(session|times|skip|reason|message|retry-after|type|param|event-id)=([^,@]*)"
+)
+
+# The parts of the value of the fault `error`, behind its code.
+_OF_ERROR = {"type": 1, "param": 2, "event-id": 3}
 
 
 def fault_of(text: str) -> Fault:
@@ -33,23 +38,29 @@ def fault_of(text: str) -> Fault:
     from ..emulator import Fault
 
     fault = Fault.parse(_ADDITION.sub("", text))
-    changes: dict[str, Any] = {}
     for name, value in _ADDITION.findall(text):
-        if name in ("reason", "message"):
-            changes["text"] = value
-        elif name == "retry-after":
-            changes["value"] = (_status(fault), _number(value, name))
-        else:
-            number = _number(value, name)
-            changes[name] = None if math.isinf(number) else int(number)
-    return evolve(fault, **changes)
+        fault = evolve(fault, **_change(fault, name, value))
+    return fault
 
 
-def _status(fault: Fault) -> int:
-    if fault.kind != "http":
-        raise ValueError("retry-after belongs to the fault http; leave it out")
-    status: int = fault.value[0]
-    return status
+def _change(fault: Fault, name: str, value: str) -> dict[str, Any]:
+    if name in ("reason", "message"):
+        return {"text": value}
+    if name == "retry-after":
+        _belongs(fault, "http", name)
+        return {"value": (fault.value[0], _number(value, name))}
+    if name in _OF_ERROR:
+        _belongs(fault, "error", name)
+        parts = list(fault.value)
+        parts[_OF_ERROR[name]] = value
+        return {"value": tuple(parts)}
+    number = _number(value, name)
+    return {name: None if math.isinf(number) else int(number)}
+
+
+def _belongs(fault: Fault, kind: str, name: str) -> None:
+    if fault.kind != kind:
+        raise ValueError(f"{name} belongs to the fault {kind}; leave it out")
 
 
 def _number(value: str, name: str) -> float:

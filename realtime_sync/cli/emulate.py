@@ -42,7 +42,8 @@ faults, each of them once, in the order given:
   --fault error=CODE,message=WORDS     send an error of the server
 \b
 behind a comma: session=N (the connection, counted from 0), times=N (or times=inf),
-reason= or message=, retry-after=SECONDS
+skip=N (events that fit and pass), reason= or message=, retry-after=SECONDS of http,
+type=, param= and event-id= of error
 """
 
 
@@ -114,6 +115,11 @@ def _complete_fault(
     help="The age at which a session is closed.  [default: 3600]",
 )
 @click.option(
+    "--recording",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Give every client the server's side of a recording, and nothing else.",
+)
+@click.option(
     "--fault",
     "faults",
     multiple=True,
@@ -163,6 +169,7 @@ def _emulator(options: dict[str, Any]) -> RealtimeEmulator:
         options["port"],
         options["host"],
         speech=speech,
+        recording=options["recording"],
         tls=options["tls"] or options["ca_file"] is not None,
         api_keys=options["api_keys"] or None,
         deployments=options["deployments"] or None,

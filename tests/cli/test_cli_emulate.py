@@ -23,7 +23,8 @@ from realtime_sync import (
 )
 from realtime_sync.cli import main
 from realtime_sync.cli._faults import fault_of
-from realtime_sync.emulator import Fault
+from realtime_sync.emulator import Fault, RealtimeEmulator
+from realtime_sync.recording import Recorder
 
 
 ROOT = Path(__file__).parents[2]
@@ -172,7 +173,10 @@ def test_says_which_extra_is_missing() -> None:
     ("text", "expected"),
     [
         ("http=429,retry-after=2.5", Fault.http(429, retry_after=2.5)),
-        ("http,retry-after=1,message=busy", Fault.http(503, message="busy", retry_after=1)),
+        (
+            "http,retry-after=1,message=busy",
+            Fault.http(503, message="busy", retry_after=1),
+        ),
         (
             "close=1008,reason=go away,session=2@response.done",
             Fault.close(1008, "go away", at="response.done", session=2),
@@ -180,6 +184,16 @@ def test_says_which_extra_is_missing() -> None:
         ("close,times=3@@5", Fault.close(at=5, after=True, times=3)),
         ("drop,times=inf@session.updated", Fault.drop("session.updated", times=None)),
         ("error=bad,message=No.", Fault.error("bad", "No.")),
+        (
+            "error=bad,type=invalid_request_error,param=voice,event-id=e",
+            Fault.error(
+                "bad",
+                error_type="invalid_request_error",
+                param="voice",
+                event_id="e",
+            ),
+        ),
+        ("drop,skip=2@response.done", Fault.drop("response.done", skip=2)),
         ("redirect=wss://x/a,b", Fault.redirect("wss://x/a,b")),
         ("freeze=2", Fault.freeze(2.0)),
     ],
@@ -194,6 +208,7 @@ def test_faults_have_all_that_faults_can_have(text: str, expected: Fault) -> Non
     [
         ("cut,retry-after=2", "belongs to the fault http"),
         ("cut,session=one", "takes a number"),
+        ("cut,param=x", "belongs to the fault error"),
         ("cut,colour=red", "there is no fault"),
     ],
 )
@@ -201,6 +216,24 @@ def test_additions_that_make_no_sense(text: str, words: str) -> None:
     """What cannot stand behind a comma is refused."""
     with pytest.raises(ValueError, match=words):
         fault_of(text)
+
+
+def test_serves_a_recording(tmp_path: Path) -> None:
+    """With --recording every client gets the server's side of it."""
+    path = tmp_path / "call.jsonl"
+    with (
+        RealtimeEmulator(speech="tone", replies=["Recorded."]) as emulator,
+        _client(emulator.endpoint).connect() as connection,
+        Recorder(connection, path),
+    ):
+        connection.ask("Hello?", response={"output_modalities": ["text"]})
+    with (
+        _serving("--recording", str(path)) as (_, endpoint),
+        _client(endpoint).connect() as connection,
+    ):
+        answer = connection.ask("Hello?", response={"output_modalities": ["text"]})
+
+    assert "Recorded." == answer.text
 
 
 def test_first_line_is_an_object_for_machines() -> None:
