@@ -153,6 +153,8 @@ def _ending(error: ConnectionClosed) -> dict[str, Any]:
 def _notice(event: Any) -> dict[str, Any]:
     fields = {}
     for field in attrs.fields(type(event)) if attrs.has(type(event)) else ():
+        if field.name in ("event_id", "extra"):  # of the wire, where it never was
+            continue
         value = getattr(event, field.name)
         if isinstance(value, Model):
             value = unstructure(value)

@@ -183,7 +183,8 @@ def _latencies(page: _Page, turns: Sequence[Turn]) -> None:
         )
         for row, (length, name, colour) in enumerate(rows):
             y = top + 0.25 + 0.42 * row
-            if length is not None:
+            written = row == 0 and turn.speech_started is None
+            if length is not None and not written:
                 _latency(
                     page, turn.speech_ended or 0.0, length, name, colour, y, following
                 )
@@ -213,7 +214,7 @@ def _latency(
     page.axes.plot([start, start], [y - 0.16, y + 0.16], color=INK, linewidth=0.8)
     weight = "bold" if name == "first audio" else "normal"
     for label in (f"{seconds(length)} {name}", seconds(length)):
-        if page.room(start + length, following) > text_width(label, _SMALL) + 0.08:
+        if page.room(start + length, following) > text_width(label, _SMALL) + 0.14:
             x = start + length + 0.06 / page.inches_per_second
             page.text(x, y, label, size=_SMALL, weight=weight)
             return

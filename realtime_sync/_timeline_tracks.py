@@ -269,7 +269,7 @@ def merged(intervals: Iterable[Interval]) -> list[Interval]:
 
 def total(intervals: Iterable[Interval]) -> float:
     """Return how long *intervals* last together."""
-    return sum(end - start for start, end in intervals)
+    return sum((end - start for start, end in intervals), 0.0)
 
 
 def gaps_of(intervals: Iterable[Interval], end: float) -> list[Interval]:

@@ -302,7 +302,7 @@ def read_all(path: Path) -> list[Entry]:
 SLOW = [HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
 
 
-@settings(max_examples=100, suppress_health_check=SLOW, deadline=None)
+@settings(max_examples=60, suppress_health_check=SLOW, deadline=None)
 @given(st.binary(max_size=200))
 def test_any_bytes(tmp_path: Path, data: bytes) -> None:
     """Any bytes are a recording, or are said to be none."""
@@ -312,7 +312,7 @@ def test_any_bytes(tmp_path: Path, data: bytes) -> None:
     read_all(path)
 
 
-@settings(max_examples=150, suppress_health_check=SLOW, deadline=None)
+@settings(max_examples=80, suppress_health_check=SLOW, deadline=None)
 @given(
     st.just(json.dumps(HEADER).encode()) | ANY_HEADER,
     st.lists(LINE),
