@@ -23,6 +23,7 @@ __version__ = _VERSION
 _EXPORTS = {
     "_answer_stream": ["AnswerStream"],
     "_server_responses": ["ServerResponses"],
+    "_stats": ["ConnectionStats"],
     "batch": [
         "Batch",
         "BatchOptions",

@@ -6,6 +6,9 @@ from ._answer_stream import (
 from ._server_responses import (
     ServerResponses as ServerResponses,
 )
+from ._stats import (
+    ConnectionStats as ConnectionStats,
+)
 from .batch import (
     Batch as Batch,
     BatchOptions as BatchOptions,

@@ -39,6 +39,7 @@ from ._recovery import Recovery
 from ._retained import Retained
 from ._send_queue import SendQueue
 from ._shown import Shown
+from ._stats import ConnectionStats, ResponseClock, read_stats
 from .errors import SendQueueFull
 from .protocol._model import ClientEvent, ServerEvent
 from .protocol.codec import Dialect, encode
@@ -46,6 +47,7 @@ from .protocol.server_events import ErrorEvent
 from .protocol.sessions import Session
 from .reconnect import Notice, ReconnectPolicy
 from .transport import TEXT
+from .usage import UsageTotals
 
 
 __all__ = ["DEFAULT_TIMEOUT", "BaseConnection"]
@@ -117,6 +119,7 @@ class BaseConnection(Shown):
         self._backlog = Backlog(self._monitor)
         self._absorber.open_inbox(self._backlog)
         self._client: object = None
+        self._clock = ResponseClock()
         lifetime = Lifetime(
             reconnect.rollover if reconnect else None, self._memory.quiet
         )
@@ -155,6 +158,7 @@ class BaseConnection(Shown):
             self._acknowledgements.handlers(), self._acknowledgements.end
         )
         self._absorber.register(self._memory.handlers())
+        self._absorber.register(self._clock.error_handlers())
         self._absorber.register(
             {ErrorEvent: _ErrorHandler(self._acknowledgements, self._channel)}
         )
@@ -190,6 +194,17 @@ class BaseConnection(Shown):
     def latency(self) -> float | None:
         """Seconds from the last ping to its pong, or None before the first."""
         return self._channel.heartbeat.latency
+
+    @property
+    def stats(self) -> ConnectionStats:
+        """What the connection has done so far, as a snapshot. Takes no lock."""
+        return read_stats(
+            self._clock,
+            self._channel,
+            self._dispatcher,
+            self._queue,
+            getattr(self, "usage", None) or UsageTotals(),
+        )
 
     @property
     def time_left(self) -> float | None:

@@ -125,6 +125,9 @@ class Channel:
         self._session_expired = False
 
         # Of the reader thread.
+        self.messages_received = 0
+        self.bytes_received = 0
+        self.reconnects = 0
         self._frames: deque[Frame] = deque(frames)
         self._notices: deque[Notice] = deque()
         self._undispatched: deque[ServerEvent] = deque()
@@ -272,6 +275,8 @@ class Channel:
                 return None
             opcode, payload = self._frames.popleft()
             if opcode == TEXT:
+                self.messages_received += 1
+                self.bytes_received += len(payload)
                 if self._taps:
                     self.tell_taps("received", payload)
                 return self._absorb(payload)
@@ -396,6 +401,7 @@ class Channel:
         self._frames = recovered.frames
         self._notices.append(recovered.notice)
         self._session_expired = False
+        self.reconnects += 1
         self.heartbeat.begin()
         self._use(recovered.transport)
 

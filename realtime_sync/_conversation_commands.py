@@ -66,6 +66,7 @@ class ConversationCommands(AudioCommands):
         self._rate_limits = RateLimits(self._monitor)
         self._memory.conversation = self.conversation
         self._memory.responses = self._responses
+        self._absorber.register(self._clock.handlers())
         self._absorber.register(
             self.conversation.handlers(), self.conversation.end, self.conversation.lose
         )
@@ -324,6 +325,7 @@ class ConversationCommands(AudioCommands):
     ) -> ResponseStream:
         event = ResponseCreate(event_id=new_event_id(), response=params)
         stream.request = params
+        self._clock.asked()
         try:
             self._command(event, timeout, lambda made: made.response.id == stream.id)
         except ServerError as exc:

@@ -109,6 +109,9 @@ class Dispatcher:
         self._routes: dict[type[ServerEvent] | str, tuple[_Registration, ...]] = {}
         self._error_callbacks: tuple[Callable[[Exception], object], ...] = ()
         self.waited = 0.0  # seconds that callbacks waited for the server
+        self.called = 0  # events that callbacks were called for
+        self.busy = 0.0  # seconds that callbacks took otherwise
+        self.longest = 0.0  # seconds that those of one event took
 
     def on(
         self,
@@ -159,6 +162,10 @@ class Dispatcher:
                 continue
             self._run(registration.call, event)
         elapsed = monotonic() - self.waited - started
+        self.called += 1
+        self.busy += elapsed
+        if elapsed > self.longest:
+            self.longest = elapsed
         if elapsed > _SLOW:
             self._warn(event, route, elapsed)
 

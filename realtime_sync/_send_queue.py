@@ -13,6 +13,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
+from time import monotonic
 from typing import cast
 
 from ._deadline import Deadline
@@ -56,6 +57,9 @@ class SendQueue:
         self._woken = False
         self._error: Callable[[], BaseException] | None = None
         self.high_water = 0
+        self.frames_taken = 0
+        self.bytes_taken = 0
+        self.blocked = 0.0  # seconds that callers waited for space, all together
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -225,12 +229,14 @@ class SendQueue:
     def _wait_for_space(self, size: int, timeout: float | None) -> None:
         deadline = Deadline(timeout)
         while self._error is None and not self._has_space(size):
+            began = monotonic()
             self._producers_wait += 1
             try:
                 if not self._space.wait(deadline.left()):
                     raise SendQueueFull(self._full_message(timeout))
             finally:
                 self._producers_wait -= 1
+                self.blocked += monotonic() - began
         if self._error is not None:
             raise self._error()
 
@@ -307,6 +313,8 @@ class SendQueue:
                 entries.popleft()
                 cast("threading.Event", mark).set()
         self._size -= size
+        self.bytes_taken += size
+        self.frames_taken += len(batch)
         if self._producers_wait:
             self._space.notify_all()
         return batch
