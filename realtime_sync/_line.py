@@ -46,6 +46,7 @@ _OPTIONS = {
     "TCP_KEEPCNT": 3,
     "TCP_USER_TIMEOUT": 60_000,  # ms
 }
+_LONGEST_WAIT = 86_400.0  # seconds; the system takes no more than some weeks
 # Only Linux wakes those who wait for a connect that is in progress.
 _CONNECT_SLICE = 0.25
 
@@ -72,6 +73,8 @@ class Poller:
 
     def wait(self, timeout: float | None) -> None:
         """Return when the socket is ready or has failed, or after *timeout* seconds."""
+        if timeout is not None:
+            timeout = min(timeout, _LONGEST_WAIT)  # whoever waits looks at the time
         if self._poll is not None:
             self._poll.poll(None if timeout is None else math.ceil(timeout * 1000))
         elif self._write:

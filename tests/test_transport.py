@@ -167,6 +167,12 @@ def test_timeout_of_receive_loses_nothing(connect: Connect) -> None:
     assert [(TEXT, b"x" * 1000)] == frames
 
 
+def test_endless_timeout(connect: Connect) -> None:
+    """A timeout may be longer than what the system can wait for."""
+    with connect(lambda peer: peer.send(frame(TEXT, b"{}"))) as transport:
+        assert [(TEXT, b"{}")] == transport.receive(1e12)
+
+
 def test_receive_with_no_time_takes_what_is_there(connect: Connect) -> None:
     """A timeout of zero is a look, also right after everything was read."""
     asked = threading.Event()
