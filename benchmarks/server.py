@@ -81,6 +81,19 @@ _DONE = event(
         "output": [],
     },
 )
+# What is said belongs to an item, which comes before.
+_SPOKEN = event(
+    "conversation.item.added",
+    previous_item_id=None,
+    item={
+        "id": _PLACE["item_id"],
+        "object": "realtime.item",
+        "type": "message",
+        "status": "in_progress",
+        "role": "assistant",
+        "content": [],
+    },
+)
 _CLEARED = event("input_audio_buffer.cleared")
 _COMMITTED = event("input_audio_buffer.committed", item_id="item_1")
 
@@ -175,6 +188,8 @@ def _answer(sock: socket.socket, model: str) -> None:
     if model.startswith("receive"):
         _, kind, count = model.split("-")
         blobs = [*_blobs(kind, int(count)), _DONE]
+        if kind.endswith("ms"):
+            blobs.insert(0, _SPOKEN)
     messages = _Messages()
     while data := sock.recv(262_144):
         for opcode, length in messages.feed(data):
