@@ -11,7 +11,6 @@ from typing import Any, Protocol
 import orjson
 
 from ..connection import RealtimeConnection
-from ..conversation import restoration
 from ..errors import RealtimeError
 from ._codes import CloseCode
 from .stores import SnapshotStore
@@ -84,12 +83,7 @@ class Conversations:
         if taken is None:
             return False
         try:
-            events = restoration(orjson.loads(taken)).events
-            for event in events[:-1]:
-                connection.send(event)
-            if events:
-                # The last one is waited for, and with it all the others.
-                connection.create_item(events[-1].item)
+            connection.restore(orjson.loads(taken))
         except (RealtimeError, ValueError, TimeoutError):
             logger.warning("a conversation could not be restored", exc_info=True)
             return False
