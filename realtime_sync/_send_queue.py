@@ -127,6 +127,7 @@ class SendQueue:
                 self._writer_waits = True
                 self._work.wait(timeout)
                 self._writer_waits = False
+            self._woken = False
             if self._entries:
                 return self._take_batch()
             return None if self._error is not None else ()
