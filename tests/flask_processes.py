@@ -7,6 +7,7 @@ import http.cookiejar
 import os
 import re
 import signal
+import ssl
 import subprocess
 import sys
 import threading
@@ -48,6 +49,7 @@ class Process:
         data: The folder that outlives the server.
         port: To listen on; 0 takes a free one.
         more: Further arguments of the server.
+        trust: What to connect with, if it has TLS.
     """
 
     def __init__(
@@ -58,6 +60,7 @@ class Process:
         *,
         port: int = 0,
         more: Sequence[str] = (),
+        trust: ssl.SSLContext | None = None,
     ) -> None:
         environment = {
             **os.environ,
@@ -67,6 +70,7 @@ class Process:
             "AZURE_OPENAI_API_KEY": "key",
             "AZURE_OPENAI_DEPLOYMENT": "gpt-realtime",
             "FLASK_DATA_FOLDER": str(data),
+            "HOME": str(data),  # gunicorn keeps a socket there
         }
         program, *arguments = SERVERS[kind]
         command = [program, *arguments[:1], *more, _PORT[kind].format(port)]
@@ -81,6 +85,8 @@ class Process:
             stderr=subprocess.STDOUT,
             start_new_session=True,  # a group with its workers
         )
+        self._trust = trust
+        self._s = "s" if trust else ""
         self.output = b""
         self.port = 0
         self._listens = threading.Event()
@@ -112,10 +118,12 @@ class Process:
         """Return the cookie of a user."""
         jar = http.cookiejar.CookieJar()
         opener = urllib.request.build_opener(
-            urllib.request.ProxyHandler({}), urllib.request.HTTPCookieProcessor(jar)
+            urllib.request.ProxyHandler({}),
+            urllib.request.HTTPSHandler(context=self._trust),
+            urllib.request.HTTPCookieProcessor(jar),
         )
         form = urllib.parse.urlencode({"user": user, "password": password}).encode()
-        opener.open(f"http://{self.host}/login", form, timeout=_START).close()
+        opener.open(f"http{self._s}://{self.host}/login", form, timeout=_START).close()
         return "; ".join(f"{each.name}={each.value}" for each in jar)
 
     def get(self, path: str, cookie: str) -> str:
@@ -128,9 +136,10 @@ class Process:
     def open(self, cookie: str, **start: object) -> Browser:
         """Open a conversation, as the page of a user does."""
         browser = Browser(
-            f"ws://{self.host}/realtime",
+            f"ws{self._s}://{self.host}/realtime",
             additional_headers={"Cookie": cookie},
-            origin=f"http://{self.host}",
+            origin=f"http{self._s}://{self.host}",
+            ssl=self._trust,
         )
         browser.send(type="start", **start)
         browser.greeting = browser.expect("connected")

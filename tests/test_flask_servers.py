@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import importlib.util
 import signal
+import ssl
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 from urllib.error import HTTPError
 
 import pytest
+import trustme
 
 
 pytest.importorskip("flask")
@@ -21,7 +24,12 @@ from realtime_sync.emulator import EmulatorSettings, RealtimeEmulator, ToneSpeec
 
 
 QUESTION = ToneSpeech().speak("What is the capital of Norway?") + bytes(48_000)
-_MODULES = {"gthread": "gunicorn", "gevent": "gevent", "waitress": "waitress"}
+_MODULES = {
+    "gthread": "gunicorn",
+    "gevent": "gevent",
+    "waitress": "waitress",
+    "tls": "gunicorn",
+}
 
 
 def is_there(kind: str) -> bool:
@@ -47,13 +55,29 @@ def _servers(
 ) -> Iterator[dict[str, Process]]:
     """All servers; they start while the first of them is tried."""
     with ExitStack() as stack:
-        yield {
-            kind: stack.enter_context(
-                Process(kind, emulator.endpoint, tmp_path_factory.mktemp(kind))
-            )
-            for kind in SERVERS
-            if is_there(kind)
-        }
+
+        def start(kind: str, **more: Any) -> Process:
+            data = tmp_path_factory.mktemp(kind)
+            process = Process(kind, emulator.endpoint, data, **more)
+            return stack.enter_context(process)
+
+        found = {kind: start(kind) for kind in SERVERS if is_there(kind)}
+        if "gthread" in found:
+            pem = tmp_path_factory.mktemp("tls") / "server.pem"
+            files = ["--certfile", str(pem), "--keyfile", str(pem)]
+            found["tls"] = start("gthread", more=files, trust=certificate(pem))
+        yield found
+
+
+def certificate(path: Path) -> ssl.SSLContext:
+    """Write a certificate and its key; return what trusts it."""
+    authority = trustme.CA()
+    authority.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(
+        str(path)
+    )
+    context = ssl.create_default_context()
+    authority.configure_trust(context)
+    return context
 
 
 def server_of(servers: dict[str, Process], kind: str) -> Process:
@@ -62,7 +86,7 @@ def server_of(servers: dict[str, Process], kind: str) -> Process:
     return servers[kind]
 
 
-@pytest.mark.parametrize("kind", ["flask", "gthread", "gevent"])
+@pytest.mark.parametrize("kind", ["flask", "gthread", "gevent", "tls"])
 def test_a_browser_talks_until_the_server_ends(
     servers: dict[str, Process], kind: str
 ) -> None:
