@@ -126,7 +126,7 @@ def restoration(taken: Mapping[str, Any]) -> Restoration:
             "later version of realtime_sync"
         )
     planner = _Planner()
-    items: list[Item] = [structure(r["item"], Item) for r in taken["items"]]
+    items: list[Item] = [structure(_item_of(each), Item) for each in taken["items"]]
     events = [event for item in items for event in planner.plan(item)]
     return Restoration(events=tuple(events), losses=tuple(planner.losses))
 
@@ -138,6 +138,13 @@ def restore_events(taken: Mapping[str, Any]) -> list[ConversationItemCreate]:
     It is the *events* of `restoration()`, which also tells what they cannot bring back.
     """
     return list(restoration(taken).events)
+
+
+def _item_of(record: Any) -> Mapping[str, Any]:
+    item = record.get("item") if isinstance(record, Mapping) else None
+    if not isinstance(item, Mapping):
+        raise ValueError("the snapshot is damaged: a record in it holds no item")
+    return item
 
 
 def _record(item: ConversationItem) -> dict[str, Any]:

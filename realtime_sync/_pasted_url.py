@@ -295,12 +295,12 @@ def _take_path(parts: SplitResult) -> tuple[str, str | None]:
     match = _DEPLOYMENT.fullmatch(path)
     if match is None:
         return path, None
-    if match["rest"] not in (None, "/realtime"):
+    if match["rest"] not in (None, "/realtime") or "/deployments/" in match["base"]:
         raise ValueError(
             "the endpoint is the URL of another operation of that deployment: give "
             f"https://{parts.hostname} and the deployment's name as the model"
         )
-    return match["base"] + (match["rest"] or ""), unquote(match["name"])
+    return match["base"] + (match["rest"] or ""), unquote(match["name"]).strip()
 
 
 def _take_query(text: str) -> Query:
@@ -315,6 +315,6 @@ def _take_query(text: str) -> Query:
         field = name.lower().replace("-", "_")
         if field == "others" or field not in attrs.fields_dict(Query):
             others.append((name, value))
-        elif value and found.setdefault(field, value) != value:
+        elif value.strip() and found.setdefault(field, value.strip()) != value.strip():
             raise ValueError(f"the endpoint gives {name}= twice, and differently")
     return Query(**found, others=tuple(others))

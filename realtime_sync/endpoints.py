@@ -213,8 +213,8 @@ def _complete_path(pasted: PastedUrl, *, preview: bool, translation: bool) -> st
     if _REALTIME.fullmatch(path) or (pasted.complete and pasted.kind == "other"):
         return path
     raise ValueError(
-        f"the endpoint's path {path} is not one of the realtime API: give the bare "
-        f"URL {_bare(pasted)}, or a whole one, such as {_example(pasted.kind)}"
+        f"the endpoint's path {_shown(path)} is not one of the realtime API: give the "
+        f"bare URL {_bare(pasted)}, or a whole one, such as {_example(pasted.kind)}"
     )
 
 
@@ -229,7 +229,8 @@ def _check_form(pasted: PastedUrl, path: str, version: str | None) -> None:
         _check_openai_form(pasted, path, version)
     elif pasted.kind == "azure" and "/openai/" not in path:
         raise ValueError(
-            f"the endpoint's path {path} is not one of Azure: give {_example('azure')}"
+            f"the endpoint's path {_shown(path)} is not one of Azure: give "
+            f"{_example('azure')}"
         )
     elif path.endswith("/openai/realtime") and not preview:
         raise ValueError(
@@ -239,9 +240,9 @@ def _check_form(pasted: PastedUrl, path: str, version: str | None) -> None:
         )
     elif _GA_PATH.search(path) and (preview or pasted.query.api_version):
         raise ValueError(
-            f"the path {path} is that of the GA protocol, which takes no api-version: "
-            "leave it out, or for the preview, which cannot translate, give "
-            f"{_bare(pasted)}"
+            f"the path {_shown(path)} is that of the GA protocol, which takes no "
+            "api-version: leave it out, or for the preview, which cannot translate, "
+            f"give {_bare(pasted)}"
         )
     _check_parameters(pasted, preview=preview)
 
@@ -249,7 +250,7 @@ def _check_form(pasted: PastedUrl, path: str, version: str | None) -> None:
 def _check_openai_form(pasted: PastedUrl, path: str, version: str | None) -> None:
     if "/openai/" in path:
         raise ValueError(
-            f"the path {path} is one of Azure, {pasted.host} is not: give "
+            f"the path {_shown(path)} is one of Azure, {pasted.host} is not: give "
             f"{_example('openai')}"
         )
     if pasted.query.api_version or is_preview(version):
@@ -299,6 +300,11 @@ def _scope(hostname: str, *, preview: bool) -> str:
     if foundry or (domain == "com" and not preview):
         return f"https://ai.azure.{domain}/.default"
     return f"https://cognitiveservices.azure.{domain}/.default"
+
+
+def _shown(path: str) -> str:
+    """Return a path for a message; one with an ``@`` may hold a password."""
+    return "(not shown)" if "@" in path else path
 
 
 def _bare(pasted: PastedUrl) -> str:

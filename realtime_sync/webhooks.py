@@ -23,7 +23,7 @@ from typing import Any, ClassVar, Final
 
 import attrs
 
-from .errors import WebhookError
+from .errors import DecodeError, WebhookError
 from .protocol._model import UNSET, Maybe, Model, PayloadType
 from .protocol.codec import structure
 
@@ -145,17 +145,22 @@ def parse_webhook(
             form. Answer it with HTTP 400 and nothing else.
         ValueError: The secret is empty or malformed.
     """
-    data = body.encode() if isinstance(body, str) else body
+    data = body.encode("utf-8", "surrogatepass") if isinstance(body, str) else body
     _verify(data, headers, secret, tolerance, time.time() if now is None else now)
     try:
         payload = json.loads(data)
-    except ValueError as exc:
+    except (ValueError, RecursionError) as exc:
         raise WebhookError("the webhook is signed, but no JSON") from exc
     if not isinstance(payload, dict):
         raise WebhookError("the webhook is signed, but no JSON object")
     if payload.get("type") != RealtimeCallIncoming.type:
         return UnknownWebhook(payload=payload)
-    return structure(payload, RealtimeCallIncoming)
+    try:
+        return structure(payload, RealtimeCallIncoming)
+    except (DecodeError, ValueError) as exc:
+        raise WebhookError(
+            f"the webhook is signed, but has no known form: {exc}"
+        ) from exc
 
 
 def webhook_signature(
