@@ -213,11 +213,17 @@ def _latency(
     page.axes.barh(y, length, left=start, height=0.2, color=colour, zorder=2)
     page.axes.plot([start, start], [y - 0.16, y + 0.16], color=INK, linewidth=0.8)
     weight = "bold" if name == "first audio" else "normal"
-    for label in (f"{seconds(length)} {name}", seconds(length)):
-        if page.room(start + length, following) > text_width(label, _SMALL) + 0.14:
-            x = start + length + 0.06 / page.inches_per_second
-            page.text(x, y, label, size=_SMALL, weight=weight)
-            return
+    gap = 0.06 / page.inches_per_second
+    # Behind the bar where there is room, or else in it; in full, or else the time.
+    behind, inside = (
+        page.room(start + length, following),
+        page.room(start, start + length),
+    )
+    for x, room in ((start + length + gap, behind), (start + gap, inside)):
+        for label in (f"{seconds(length)} {name}", seconds(length)):
+            if room > text_width(label, _SMALL) + 0.14:
+                page.text(x, y, label, size=_SMALL, weight=weight)
+                return
 
 
 def _responses(page: _Page, tracks: Tracks) -> None:
@@ -371,7 +377,7 @@ def _legend(figure: Any, tracks: Tracks) -> None:
     from matplotlib.patches import Patch
 
     handles: list[Any] = [
-        Patch(color=COLOURS["user"], alpha=0.2, label="speech by turn detection"),
+        Patch(color=COLOURS["user"], alpha=0.2, label="speech"),
         Patch(color=COLOURS["model"], label="heard"),
     ]
     if any(end < each.piece.end for each, end in tracks.played()):

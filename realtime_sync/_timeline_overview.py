@@ -183,8 +183,8 @@ def _slowest(axes: Any, shown: Sequence[Any], start: float, end: float) -> None:
     taken: list[tuple[float, float]] = []
     scale = (_WIDTH - _LEFT - _RIGHT) / (end - start)
     slowest = sorted(shown, key=lambda each: -each[2])[: 2 * _SLOWEST]
-    for turn, time, value in slowest:
-        label = f"turn {turn.index}: {seconds(value)}"
+    for _, time, value in slowest:
+        label = f"{seconds(value)} at {clock(time)}"
         width = (text_width(label, _SMALL) + 0.15) / scale
         left = min(max(time - width / 2, start), end - width)
         if len(taken) >= _SLOWEST or any(

@@ -25,10 +25,12 @@ from realtime_sync.audio import decode_wav
 from realtime_sync.recording import (
     Ending,
     Gap,
+    Notice,
     RecordedEvent,
     Recorder,
     read_recording,
 )
+from realtime_sync.reconnect import SessionExpiring
 from realtime_sync.transport import FakeTransport
 
 
@@ -192,6 +194,19 @@ def test_end(
         ending.initiated_by,
     )
     assert recorder.closed
+
+
+def test_notices(connection: RealtimeConnection, path: Path) -> None:
+    """What happens on this side alone, such as a reconnect, is in it too."""
+    notice = SessionExpiring(event_id="", time_left=60.0)
+    with Recorder(connection, path) as recorder:
+        connection._dispatcher.dispatch(notice)
+        recorder.flush(WAIT)
+    connection._dispatcher.dispatch(notice)
+    (entry,) = read_recording(path)
+
+    assert isinstance(entry, Notice)
+    assert ("SessionExpiring", {"time_left": 60.0}) == (entry.name, entry.fields)
 
 
 def test_on_a_closed_connection(connection: RealtimeConnection, path: Path) -> None:
