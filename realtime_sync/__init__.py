@@ -22,6 +22,7 @@ __version__ = _VERSION
 # Type checkers read the same list in ``__init__.pyi``.
 _EXPORTS = {
     "_answer_stream": ["AnswerStream"],
+    "_log_fields": ["FlaskFields", "LogFields"],
     "_server_responses": ["ServerResponses"],
     "_stats": ["ConnectionStats"],
     "batch": [
@@ -78,6 +79,7 @@ _EXPORTS = {
     "playback": ["Interruption", "Playback"],
     "reconnect": ["Reconnected", "ReconnectPolicy", "SessionExpiring"],
     "response_stream": ["ResponseResult", "ResponseStream"],
+    "telemetry": ["Telemetry"],
     "usage": ["Prices", "UsageTotals"],
     "webhooks": [
         "IncomingCall",

@@ -3,6 +3,10 @@
 from ._answer_stream import (
     AnswerStream as AnswerStream,
 )
+from ._log_fields import (
+    FlaskFields as FlaskFields,
+    LogFields as LogFields,
+)
 from ._server_responses import (
     ServerResponses as ServerResponses,
 )
@@ -79,6 +83,9 @@ from .reconnect import (
 from .response_stream import (
     ResponseResult as ResponseResult,
     ResponseStream as ResponseStream,
+)
+from .telemetry import (
+    Telemetry as Telemetry,
 )
 from .usage import (
     Prices as Prices,

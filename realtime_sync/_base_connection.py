@@ -11,7 +11,7 @@ import weakref
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor
 from types import TracebackType
-from typing import Any, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, TypeVar, cast, overload
 
 from ._absorber import Absorber
 from ._acknowledgements import (
@@ -31,6 +31,7 @@ from ._inbox import Backlog, Inbox
 from ._keepalive import Keepalive
 from ._lanes import Lane
 from ._lifetime import Lifetime
+from ._log_fields import ConnectionFields
 from ._logging import log_event
 from ._memory import Memory
 from ._monitor import Monitor
@@ -48,6 +49,11 @@ from .protocol.sessions import Session
 from .reconnect import Notice, ReconnectPolicy
 from .transport import TEXT
 from .usage import UsageTotals
+
+
+if TYPE_CHECKING:
+    from ._function_calls import FunctionContext, FunctionResult
+    from ._telemetry_watch import Watch
 
 
 __all__ = ["DEFAULT_TIMEOUT", "BaseConnection"]
@@ -99,6 +105,7 @@ class BaseConnection(Shown):
         max_queue: int,
         log_content: bool,
         name: str,
+        watch: Watch | None = None,
     ) -> None:
         self._pid = os.getpid()
         self._dialect: Dialect = dialect
@@ -120,6 +127,8 @@ class BaseConnection(Shown):
         self._absorber.open_inbox(self._backlog)
         self._client: object = None
         self._clock = ResponseClock()
+        self._fields = ConnectionFields(weakref.ref(self), name)
+        self._watch = watch
         lifetime = Lifetime(
             reconnect.rollover if reconnect else None, self._memory.quiet
         )
@@ -144,10 +153,14 @@ class BaseConnection(Shown):
             keepalive=keepalive,
             close_timeout=close_timeout,
             name=name,
+            on_thread=self._fields.bind,
             frames=opened.frames,
         )
         self._register_handlers()
         self._absorber.absorb(opened.created)
+        if watch is not None:
+            self._absorber.register(watch.handlers(), watch.end)
+            watch.attach(self)
         # Last: from here on other threads use all of the above.
         _open_channels.add(self._channel)
         self._channel.start()
@@ -247,7 +260,8 @@ class BaseConnection(Shown):
                 f"than {_MAX_MESSAGE_BYTES}: send audio in pieces, or smaller images"
             )
         if logger.isEnabledFor(logging.DEBUG):
-            log_event(logger, ">", event, content=self._log_content)
+            with self._fields.bound():
+                log_event(logger, ">", event, content=self._log_content)
         kind = kind_of(event)
         key = field_of(event, "event_id") if kind in ANSWERS else None
         self._put(payload, _LANES.get(kind, Lane.COMMAND), timeout, key)
@@ -520,6 +534,18 @@ class BaseConnection(Shown):
             self._acknowledgements.forget(pending)
             raise
         return pending
+
+    def _run_call(
+        self,
+        context: FunctionContext,
+        arguments: str,
+        run: Callable[[], FunctionResult],
+    ) -> FunctionResult:
+        """Run a function that the model called, so that logs and traces know whose."""
+        with self._fields.bound():
+            if self._watch is None:
+                return run()
+            return self._watch.call(context, arguments, run)
 
     def _ensure_usable(self) -> None:
         if self._pid != os.getpid():

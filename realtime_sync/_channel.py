@@ -84,6 +84,7 @@ class Channel:
         keepalive: See `Keepalive`.
         close_timeout: Seconds for the closing handshake.
         name: Names the threads.
+        on_thread: Is called first on each of them.
         frames: What was received before the channel took over, in order.
     """
 
@@ -100,6 +101,7 @@ class Channel:
         keepalive: Keepalive,
         close_timeout: float,
         name: str,
+        on_thread: Callable[[], None] = lambda: None,
         frames: Sequence[Frame] = (),
     ) -> None:
         self._monitor = monitor
@@ -111,6 +113,7 @@ class Channel:
         self._lifetime = lifetime
         self.heartbeat = Heartbeat(keepalive)
         self._close_timeout = close_timeout
+        self._on_thread = on_thread
 
         self._changed = monitor.condition()
         self._transport: Transport | None = transport
@@ -235,6 +238,7 @@ class Channel:
     # The reader thread
 
     def _run_reader(self) -> None:
+        self._on_thread()
         self._monitor.bind_reader(self._read_on)
         try:
             self._read()
@@ -425,6 +429,7 @@ class Channel:
     # The writer thread
 
     def _run_writer(self) -> None:
+        self._on_thread()
         try:
             while (transport := self._await_transport()) is not None:
                 try:

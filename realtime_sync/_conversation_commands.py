@@ -326,6 +326,8 @@ class ConversationCommands(AudioCommands):
         event = ResponseCreate(event_id=new_event_id(), response=params)
         stream.request = params
         self._clock.asked()
+        if self._watch is not None:
+            self._watch.asked(stream)
         try:
             self._command(event, timeout, lambda made: made.response.id == stream.id)
         except ServerError as exc:

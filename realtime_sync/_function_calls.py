@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import threading
 import time
@@ -210,7 +211,12 @@ class Call:
     def run(self) -> FunctionResult:
         """Run the function, without the lock."""
         assert self.function is not None
-        return self.function.run(self.context, self._arguments)
+        run = functools.partial(self.function.run, self.context, self._arguments)
+        around = getattr(self.context.connection, "_run_call", None)
+        result: FunctionResult = (
+            around(self.context, self._arguments, run) if around else run()
+        )
+        return result
 
     def fail(self, error: Exception) -> None:
         """Let the call have failed, unless it has a result."""

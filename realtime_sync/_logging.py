@@ -23,10 +23,12 @@ from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
 import attrs
 
+from ._log_fields import LogFields
 from .protocol._model import UNSET, Model
 
 
 __all__ = [
+    "LOGGERS",
     "PUBLIC_HEADERS",
     "configure_logging",
     "describe_event",
@@ -37,6 +39,24 @@ __all__ = [
 ]
 
 _PACKAGE: Final = "realtime_sync"
+LOGGERS: Final = tuple(
+    f"{_PACKAGE}.{name}"
+    for name in (
+        "channel",
+        "connection",
+        "control",
+        "dispatcher",
+        "events",
+        "functions",
+        "opening",
+        "playback",
+        "reconnect",
+        "recording",
+    )
+)
+"""The loggers of connections. A filter does not reach below its logger."""
+
+_fields: Final = LogFields()  # one, as `addFilter()` adds the same one only once
 _LEVELS: Final = {
     "CRITICAL": logging.CRITICAL,
     "ERROR": logging.ERROR,
@@ -191,7 +211,9 @@ def redact_text(text: str, secrets: Iterable[str] = ()) -> str:
 
 def configure_logging(environ: Mapping[str, str] | None = None) -> None:
     """
-    Do what ``AZURE_LOG_LEVEL`` says; without it, nothing. May be called any time again.
+    Let records have `LogFields`, and do what ``AZURE_LOG_LEVEL`` says.
+
+    It may be called any time again.
 
     It takes the names of the levels in any case, and ``VERBOSE`` for DEBUG. A level
     that the program set on the logger ``realtime_sync`` stays.
@@ -199,6 +221,8 @@ def configure_logging(environ: Mapping[str, str] | None = None) -> None:
     Args:
         environ: The variables, by default those of the process.
     """
+    for logger_name in LOGGERS:
+        logging.getLogger(logger_name).addFilter(_fields)
     name = (os.environ if environ is None else environ).get("AZURE_LOG_LEVEL", "")
     logger = logging.getLogger(_PACKAGE)
     if not name.strip() or logger.level != logging.NOTSET:

@@ -137,6 +137,7 @@ class Opening:
             "opening %s with headers %s",
             redact_url(self.endpoint.url),
             redact_headers(headers),
+            extra={"realtime_request": headers["x-ms-client-request-id"]},
         )
         try:
             return transport.connect(request)

@@ -8,8 +8,9 @@ import ssl
 import time
 import weakref
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import nullcontext
 from functools import partial
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import attrs
 
@@ -30,6 +31,11 @@ from .endpoints import Endpoint, resolve_endpoint
 from .protocol.sessions import RealtimeSession, TranscriptionSession, TranslationSession
 from .reconnect import ReconnectPolicy
 from .transport import Transport, WebSocketTransport
+
+
+if TYPE_CHECKING:
+    from ._telemetry_watch import Watch
+    from .telemetry import Telemetry
 
 
 __all__ = ["RealtimeClient"]
@@ -78,6 +84,7 @@ class RealtimeClient(Shortcuts):
         max_message_bytes: Bytes of a received message that are too much.
         logging_enable: Whether lines of the debug log hold texts as well, not only
             sizes; audio and secrets never.
+        telemetry: Writes spans and metrics of each connection, see `Telemetry`.
         make_transport: Makes the transport of each connection; for tests.
 
     Raises:
@@ -111,6 +118,7 @@ class RealtimeClient(Shortcuts):
     max_queue: int = attrs.field(default=1024 * 1024, kw_only=True)
     max_message_bytes: int = attrs.field(default=16 * 1024 * 1024, kw_only=True)
     logging_enable: bool = attrs.field(default=False, kw_only=True)
+    telemetry: Telemetry | None = attrs.field(default=None, kw_only=True, repr=False)
     make_transport: Callable[[], Transport] = attrs.field(
         default=WebSocketTransport, kw_only=True, repr=False
     )
@@ -288,6 +296,13 @@ class RealtimeClient(Shortcuts):
             max_message_bytes=self.max_message_bytes,
             make_transport=self.make_transport,
         )
+        watch = None if self.telemetry is None else self.telemetry.watch(endpoint)
+        with nullcontext() if watch is None else watch.opening():
+            return self._open_watched(kind, endpoint, opening, watch)
+
+    def _open_watched(
+        self, kind: type[C], endpoint: Endpoint, opening: Opening, watch: Watch | None
+    ) -> C:
         if self.reconnect is None:
             opened = opening.open(self.open_timeout)
         else:
@@ -305,6 +320,7 @@ class RealtimeClient(Shortcuts):
             max_queue=self.max_queue,
             log_content=self.logging_enable,
             name=f"realtime_sync-{next(_numbers)}",
+            watch=watch,
         )
         connection._client = self  # an emulated client must outlive its connections
         return connection

@@ -26,10 +26,13 @@ IMPORTERS = {
     "websocket": ["transport.py", "_upgrade.py"],
     # The emulator's server; and its C function that masks frames, if it is there.
     "websockets": ["emulator/*.py", "_frames.py"],
+    # Spans and metrics, for those who asked for them.
+    "opentelemetry": ["_telemetry_*.py", "telemetry.py"],
     # JSON and base64 of messages.
     "pybase64": ["protocol/_codec_base64.py"],
-    # The bridge's server: routes and contexts; and its half of a WebSocket.
-    "flask": ["flask/*.py"],
+    # The bridge's server: routes and contexts; and its half of a WebSocket. And the
+    # web request that a log record was made in.
+    "flask": ["flask/*.py", "_log_fields.py"],
     "wsproto": ["flask/*.py"],
 }
 
