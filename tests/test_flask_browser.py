@@ -335,6 +335,39 @@ def test_push_to_talk_by_the_keyboard(page: Page) -> None:
 SPACE = {"key": " ", "code": "Space", "windowsVirtualKeyCode": 32, "text": " "}
 
 
+def test_a_microphone_at_another_rate_is_heard(page: Page) -> None:
+    """Where a browser takes a microphone at its own rate only, it is converted."""
+    page.run(
+        """
+        const make = AudioContext.prototype.createMediaStreamSource;
+        AudioContext.prototype.createMediaStreamSource = function (stream) {
+          if (this.sampleRate === 24000) throw new Error("another rate");
+          return make.call(this, stream);
+        };
+        """
+    )
+    page.find("#connect").click()
+    page.until(lambda: page.entries("user")[:1] == ["What is the capital of Norway?"])
+
+    assert 24_000 != page.run("return realtime.ownContext.sampleRate")
+
+
+def test_without_a_microphone_one_can_write(page: Page) -> None:
+    """Who does not lend the microphone is told so in words, and writes."""
+    page.run(
+        "navigator.mediaDevices.getUserMedia = () => "
+        'Promise.reject(new DOMException("", "NotAllowedError"))'
+    )
+    page.find("#connect").click()
+    page.until(lambda: page.state == "listening")
+    words = page.find("#problem").text
+    page.write("Hello")
+    page.until(lambda: "You said: Hello" in page.entries("model"))
+
+    assert "may not be used" in words
+    assert not page.find("#mute").is_displayed()
+
+
 def test_everything_has_a_name(page: Page) -> None:
     """A screen reader finds a name at everything that can be used."""
     page.find("#connect").click()

@@ -74,6 +74,7 @@ export class Realtime extends EventTarget {
     this.tries = 0;
     this.levels = { heard: 0, said: 0 };
     this.flushing = 0; // how many times the player was told to, and has not answered
+    this.lost = false; // whether the user was told of a loss
     this.started = false; // whether there was a connection since start()
     this.reset();
     addEventListener("online", () => this.timer && this.connect());
@@ -199,6 +200,7 @@ export class Realtime extends EventTarget {
     const delay = Math.min(LONGEST_DELAY, FIRST_DELAY * 2 ** this.tries);
     this.tries += 1;
     this.become("waiting");
+    this.lost = true;
     this.tell(`${known.words} Reconnecting…`, code);
     // Not all browsers at the same moment.
     this.timer = setTimeout(() => this.connect(), delay * (0.75 + Math.random() / 2));
@@ -226,7 +228,8 @@ export class Realtime extends EventTarget {
     this.reset(this.unsent);
     this.remember(conversation);
     this.become("listening");
-    this.tell("", 0);
+    if (this.lost) this.tell("", 0);
+    this.lost = false;
     this.emit("restored", {
       resumed,
       items: items.map(({ item_id, role, text }) => ({ id: item_id, role, text })),
