@@ -82,7 +82,7 @@ def _sending() -> list[Part]:
 
     def hand_over() -> None:
         queue.put(frame, Lane.AUDIO)
-        queue.take(0.0)
+        queue.take()
 
     return [
         ("check and cut", lambda: list(splitter.split(UP, 2))),

@@ -8,9 +8,10 @@ Who owns what:
   the state, wake waiters) and then *dispatch* (callbacks). A callback that waits for
   the server calls `_read_on()` through the monitor: it absorbs, and leaves the
   dispatching for later.
-- The *writer thread* owns every send, pings, pongs and the close frame included, the
-  keepalive, and the deadline of the closing handshake. While there is no transport it
-  is parked.
+- The *writer thread* owns the sending: what waits in the queue, pings, pongs and the
+  close frame, the keepalive, and the deadline of the closing handshake. While there is
+  no transport it is parked. When it sleeps, a caller's thread may send its own frame,
+  as far as the network takes it without waiting; see `SendQueue.sending`.
 - Whoever learns first that the connection is over calls `_end()`: the first cause is
   kept, and everybody who waits gets an exception that tells it. The thread that leaves
   last releases the transport.
@@ -155,6 +156,7 @@ class Channel:
 
     def start(self) -> None:
         """Start both threads. Nobody else uses the transport from now on."""
+        self._queue.outlet = self._send_at_once
         self._writer.start()
         self._reader.start()
 
@@ -365,8 +367,8 @@ class Channel:
 
     def _replace_transport(self, recovery: Recovery, cause: ConnectionClosed) -> None:
         planned = isinstance(cause, RolledOver)
-        old = self._take_transport(abort=not planned)
         self._queue.hold()
+        old = self._take_transport(abort=not planned)
         try:
             recovered = recovery.recover(cause, self)
         except ConnectionClosed:
@@ -399,7 +401,8 @@ class Channel:
             transport.abort()
             with self._monitor.lock:
                 self._changed.wait_for(self._is_writer_off)
-        return transport
+        with self._queue.sending:  # whoever was about to send at once has done so
+            return transport
 
     def _adopt(self, recovered: Recovered) -> None:
         self._frames = recovered.frames
@@ -458,17 +461,27 @@ class Channel:
 
     def _write(self, transport: Transport) -> None:
         """Write what is queued until the queue is closed and empty."""
+        queue = self._queue
         while True:
-            frames = self._queue.take(self.heartbeat.until_due())
-            if transport is not self._transport:
-                raise _broken("the connection was lost")
-            if frames is None:
-                return
-            if frames:
+            queue.wait(self.heartbeat.until_due())
+            with queue.sending:
+                frames = queue.take()
+                if transport is not self._transport:
+                    raise _broken("the connection was lost")
+                if frames is None:
+                    return
                 transport.send(frames, self._send_timeout())
                 if self._taps:
                     self._tell_sent(frames)
-            self._keep_alive(transport)
+                self._keep_alive(transport)
+
+    def _send_at_once(self, frame: Frame) -> bool:
+        """Send on the caller's thread; see `SendQueue.outlet`."""
+        transport = self._transport
+        sent = transport is not None and transport.try_send((frame,))
+        if self._taps:
+            self._tell_sent((frame,))
+        return sent
 
     def _tell_sent(self, frames: Sequence[Frame]) -> None:
         for opcode, payload in frames:
@@ -567,7 +580,8 @@ class Channel:
             self._changed.notify_all()
         if last and self._transport is not None:
             self._transport.abort()
-            self._transport.release()
+            with self._queue.sending:
+                self._transport.release()
 
     def _join(self, deadline: Deadline) -> None:
         for thread in (self._reader, self._writer):

@@ -1,6 +1,10 @@
 """
 The queue between the threads that send commands and the thread that writes them.
 
+When the writer sleeps and nothing waits, the thread that sends a command writes it
+itself, if the network takes it at once; whatever is left is the writer's. Only one
+thread sends at a time: the one that holds `sending`.
+
 It is bounded by bytes: a producer that is faster than the network blocks, it does not
 fill the memory. The order is the producers', with two exceptions. What must not wait
 behind seconds of audio overtakes the input audio that is queued (never another
@@ -26,6 +30,13 @@ from .transport import Frame
 __all__ = ["SendQueue"]
 
 
+Outlet = Callable[[Frame], bool]
+
+_AT_ONCE = frozenset({Lane.AUDIO, Lane.COMMAND, Lane.COMMIT, Lane.CLEAR, Lane.OVERTAKE})
+_BURST = 0.001  # seconds between two pieces of audio that make them a burst
+_NOT_BLOCKING = (False,)
+
+
 class SendQueue:
     """
     A bounded, closable queue of frames for one writer and any number of producers.
@@ -33,7 +44,13 @@ class SendQueue:
     Args:
         max_bytes: Payload bytes that may wait. A larger frame goes in alone.
         batch_bytes: Payload bytes that the writer takes at once, about.
-        retained: Remembers what the writer took, for the case of a loss.
+        retained: Remembers what was taken, for the case of a loss.
+
+    Attributes:
+        sending: Is held by whoever takes a frame, until it has left.
+        outlet: Sends a frame if that takes no waiting, and tells whether all of it has
+            left; the transport keeps the rest for the writer. None where only the
+            writer sends.
     """
 
     def __init__(
@@ -43,6 +60,8 @@ class SendQueue:
         *,
         retained: Retained | None = None,
     ) -> None:
+        self.sending = threading.Lock()
+        self.outlet: Outlet | None = None
         self._max_bytes = max_bytes
         self._batch_bytes = batch_bytes
         self._retained = retained
@@ -55,6 +74,8 @@ class SendQueue:
         self._size = 0
         self._held = False
         self._woken = False
+        self._rest = False  # whether the transport has something left to send
+        self._audio_at = 0.0  # when audio was last put
         self._error: Callable[[], BaseException] | None = None
         self.high_water = 0
         self.frames_taken = 0
@@ -89,13 +110,16 @@ class SendQueue:
             SendQueueFull: It stayed full for *timeout* seconds.
             ConnectionClosed: The queue was closed.
         """
+        entry = lane, frame, key
+        if self.outlet is not None and lane in _AT_ONCE and self._put_at_once(entry):
+            return
         size = len(frame[1])
         with self._lock:
             if self._error is not None:
                 raise self._error()
             if lane in _BOUNDED and not self._has_space(size):
                 self._wait_for_space(size, timeout)
-            self._insert((lane, frame, key))
+            self._insert(entry)
             self._size += size
             if self._size > self.high_water:
                 self.high_water = self._size
@@ -112,28 +136,36 @@ class SendQueue:
             self._work.notify()
         return mark
 
-    def take(self, timeout: float | None) -> Sequence[Frame] | None:
-        """
-        Return the next frames for the writer, in order.
-
-        Returns:
-            Some frames, none of them when *timeout* seconds are over or only marks were
-            reached, or None when the queue was closed and is empty.
-        """
+    def wait(self, timeout: float | None) -> None:
+        """Let the writer sleep until there is something for it, or until `wake()`."""
         with self._lock:
-            if self._retained is not None:
-                self._retained.written()
             if not self._entries and self._error is None and not self._woken:
                 self._writer_waits = True
                 self._work.wait(timeout)
                 self._writer_waits = False
             self._woken = False
+
+    def take(self) -> Sequence[Frame] | None:
+        """
+        Return the next frames for the writer, in order; it has to hold `sending`.
+
+        Returns:
+            Some frames; none of them if there is nothing, if marks were reached, or if
+            the transport still has a rest to send; None when the queue was closed and
+            is empty.
+        """
+        with self._lock:
+            if self._retained is not None:
+                self._retained.written()
+            if self._rest:
+                self._rest = False
+                return ()
             if self._entries:
                 return self._take_batch()
             return None if self._error is not None else ()
 
     def wake(self) -> None:
-        """Let `take()` return, with nothing if there is nothing."""
+        """Let `wait()` return."""
         with self._lock:
             self._woken = True
             self._work.notify_all()
@@ -219,6 +251,50 @@ class SendQueue:
         with self._lock:
             self._drop_all()
             self._refuse(error)
+
+    def _put_at_once(self, entry: Entry) -> bool:
+        """
+        Send a frame on the caller's thread, if nothing is before it; tell whether.
+
+        It saves the way over the writer, which costs more than all the rest. Audio that
+        comes in a burst is better sent by the writer, many pieces at a time.
+        """
+        if entry[0] is Lane.AUDIO:
+            now = monotonic()
+            burst, self._audio_at = now - self._audio_at < _BURST, now
+            if burst:
+                return False
+        got: list[bool] = []
+        try:
+            # In one go in C, so that Ctrl-C cannot come between locking and noting it.
+            got.extend(map(self.sending.acquire, _NOT_BLOCKING))
+            return got[0] and self._send_at_once(entry)
+        finally:
+            if got and got[0]:
+                self.sending.release()
+
+    def _send_at_once(self, entry: Entry) -> bool:
+        with self._lock:
+            outlet = self.outlet
+            if self._entries or self._rest or self._held or self._error or not outlet:
+                return False
+            if self._retained is not None:
+                self._retained.written()
+                self._retained.take(entry)
+            self.frames_taken += 1
+            self.bytes_taken += len(entry[1][1])
+        sent = False
+        try:
+            sent = outlet(entry[1])
+        finally:
+            if not sent:  # the network is slow, or gone, or this was interrupted
+                self._leave_the_rest()
+        return True
+
+    def _leave_the_rest(self) -> None:
+        with self._lock:
+            self._rest = self._woken = True
+            self._work.notify()
 
     # Private: all of these require holding the lock.
 

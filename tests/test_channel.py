@@ -464,14 +464,14 @@ class TestKeepalive:
         with scripted.connect(
             transport, ping_interval=None, close_timeout=SOON
         ) as connection:
-            take = connection._queue.take
+            wait = connection._queue.wait
 
-            def count(timeout: float | None) -> Any:
+            def count(timeout: float | None) -> None:
                 nonlocal takes
                 takes += 1
-                return take(timeout)
+                wait(timeout)
 
-            connection._queue.take = count  # type: ignore[method-assign]
+            connection._queue.wait = count  # type: ignore[method-assign]
             connection.on(ResponseOutputTextDelta, hold)
             transport.feed(scripted.delta("hold"))
             assert busy.wait(WAIT)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -14,7 +15,7 @@ from realtime_sync.errors import (
     ConnectionClosedOK,
     SendQueueFull,
 )
-from realtime_sync.transport import CLOSE, PONG, TEXT
+from realtime_sync.transport import CLOSE, PONG, TEXT, Frame
 
 
 WAIT = 10.0  # seconds that a correct run never needs
@@ -32,8 +33,15 @@ def drain(queue: SendQueue) -> list[str]:
     """Take until nothing waits."""
     texts: list[str] = []
     while len(queue):
-        texts += [payload.decode() for _, payload in queue.take(0.0) or ()]
+        texts += [payload.decode() for _, payload in queue.take() or ()]
     return texts
+
+
+def await_frames(queue: SendQueue) -> Sequence[Frame] | None:
+    """Take as the writer does."""
+    queue.wait(WAIT)
+    with queue.sending:
+        return queue.take()
 
 
 @pytest.fixture(name="queue")
@@ -89,8 +97,8 @@ class TestOrder:
         for text in ("aaa", "bbb", "ccc"):
             put(queue, text)
 
-        assert [(TEXT, b"aaa"), (TEXT, b"bbb")] == queue.take(0.0)
-        assert [(TEXT, b"ccc")] == queue.take(0.0)
+        assert [(TEXT, b"aaa"), (TEXT, b"bbb")] == queue.take()
+        assert [(TEXT, b"ccc")] == queue.take()
 
 
 class TestClear:
@@ -151,7 +159,7 @@ class TestBound:
         put(queue, "1234")
         with ThreadPoolExecutor(1) as pool:
             blocked = pool.submit(put, queue, "5678")
-            taken = [queue.take(WAIT), queue.take(WAIT)]
+            taken = [await_frames(queue), await_frames(queue)]
             blocked.result(WAIT)
 
         assert [[(TEXT, b"1234")], [(TEXT, b"5678")]] == taken
@@ -180,7 +188,7 @@ class TestBound:
             for name in "abc":
                 pool.submit(produce, name)
             while len(taken) < 600:
-                frames = queue.take(WAIT)
+                frames = await_frames(queue)
                 assert frames
                 taken += [payload.decode() for _, payload in frames]
 
@@ -194,12 +202,12 @@ class TestBound:
 class TestTake:
     def test_nothing(self, queue: SendQueue) -> None:
         """Nothing comes back when the time is over."""
-        assert () == queue.take(0.0)
+        assert () == queue.take()
 
     def test_wake(self, queue: SendQueue) -> None:
         """The writer can be woken without a frame."""
         with ThreadPoolExecutor(1) as pool:
-            taken = pool.submit(queue.take, WAIT)
+            taken = pool.submit(await_frames, queue)
             while not taken.done():
                 queue.wake()
 
@@ -208,7 +216,7 @@ class TestTake:
     def test_put_wakes(self, queue: SendQueue) -> None:
         """A frame wakes the writer that waits for one."""
         with ThreadPoolExecutor(1) as pool:
-            taken = pool.submit(queue.take, WAIT)
+            taken = pool.submit(await_frames, queue)
             put(queue, "a")
 
             assert [(TEXT, b"a")] == taken.result(WAIT)
@@ -221,16 +229,16 @@ class TestFlush:
         mark = queue.flush_mark()
         put(queue, "b")
 
-        assert [(TEXT, b"a")] == queue.take(0.0)
+        assert [(TEXT, b"a")] == queue.take()
         assert not mark.is_set()
-        assert [(TEXT, b"b")] == queue.take(0.0)
+        assert [(TEXT, b"b")] == queue.take()
         assert mark.is_set()
 
     def test_of_an_empty_queue(self, queue: SendQueue) -> None:
         """A flush of nothing is over as soon as the writer looks."""
         mark = queue.flush_mark()
 
-        assert [] == queue.take(0.0)
+        assert [] == queue.take()
         assert mark.is_set()
 
     def test_ends_with_the_queue(self, queue: SendQueue) -> None:
@@ -250,7 +258,7 @@ class TestEnd:
         put(queue, "a")
         queue.close(closed)
 
-        assert queue.take(0.0) is None
+        assert queue.take() is None
         assert 0 == queue.size
         with pytest.raises(ConnectionClosedOK):
             put(queue, "b")
@@ -273,7 +281,7 @@ class TestEnd:
     def test_close_wakes_the_writer(self, queue: SendQueue) -> None:
         """Closing wakes the writer, which learns that nothing will come."""
         with ThreadPoolExecutor(1) as pool:
-            taken = pool.submit(queue.take, WAIT)
+            taken = pool.submit(await_frames, queue)
             queue.close(closed)
 
             assert taken.result(WAIT) is None
@@ -287,7 +295,7 @@ class TestEnd:
         queue.finish((CLOSE, b"close"), closed, drop=False)
 
         assert ["committed", "commit", "command", "close"] == drain(queue)
-        assert queue.take(0.0) is None
+        assert queue.take() is None
 
     def test_finish_may_drop_all(self, queue: SendQueue) -> None:
         """A close frame that answers the server's is all that is written."""
@@ -309,3 +317,79 @@ class TestEnd:
         drain(queue)
 
         assert mark.is_set()
+
+
+class Outlet:
+    """Takes what is sent at once, or as much of it as a test says."""
+
+    def __init__(self, *, takes: bool = True) -> None:
+        self.takes = takes
+        self.sent: list[str] = []
+
+    def __call__(self, frame: Frame) -> bool:
+        self.sent.append(frame[1].decode())
+        return self.takes
+
+
+class TestAtOnce:
+    def test_nothing_waits(self, queue: SendQueue) -> None:
+        """A frame that nothing is before goes out on the caller's thread."""
+        queue.outlet = outlet = Outlet()
+        put(queue, "a")
+        put(queue, "b")
+
+        assert ["a", "b"] == outlet.sent
+        assert 0 == len(queue)
+
+    def test_something_waits(self, queue: SendQueue) -> None:
+        """Nothing overtakes what waits."""
+        put(queue, "a")
+        queue.outlet = outlet = Outlet()
+        put(queue, "b")
+
+        assert [] == outlet.sent
+        assert ["a", "b"] == drain(queue)
+
+    def test_somebody_sends(self, queue: SendQueue) -> None:
+        """While another thread sends, a frame waits for the writer."""
+        queue.outlet = outlet = Outlet()
+        with queue.sending:
+            put(queue, "a")
+
+        assert [] == outlet.sent
+        assert ["a"] == drain(queue)
+
+    def test_burst_of_audio(self, queue: SendQueue) -> None:
+        """Audio that comes faster than it is spoken is sent by the writer, together."""
+        queue.outlet = outlet = Outlet()
+        for text in "abc":
+            put(queue, text, Lane.AUDIO)
+
+        assert ["a"] == outlet.sent
+        assert [(TEXT, b"b"), (TEXT, b"c")] == queue.take()
+
+    def test_slow_network(self, queue: SendQueue) -> None:
+        """What the network does not take at once is left to the writer, in order."""
+        queue.outlet = outlet = Outlet(takes=False)
+        put(queue, "a")
+        put(queue, "b")
+
+        assert ["a"] == outlet.sent
+        assert () == await_frames(queue)
+        assert [(TEXT, b"b")] == await_frames(queue)
+
+    def test_held(self, queue: SendQueue) -> None:
+        """Nothing goes out while the connection is away."""
+        queue.outlet = outlet = Outlet()
+        queue.hold()
+        with pytest.raises(SendQueueFull):
+            queue.put((TEXT, b"a"), timeout=0.0)
+
+        assert [] == outlet.sent
+
+    def test_closed(self, queue: SendQueue) -> None:
+        """After the end there is the terminal exception, as ever."""
+        queue.outlet = Outlet()
+        queue.close(closed)
+        with pytest.raises(ConnectionClosedOK):
+            put(queue, "a")

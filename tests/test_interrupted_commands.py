@@ -1,0 +1,109 @@
+"""Ctrl-C at any moment of sending leaves a connection that works."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from scripted import WAIT
+
+from realtime_sync import RealtimeClient, RealtimeConnection
+from realtime_sync.emulator import RealtimeEmulator
+
+
+pytestmark = pytest.mark.skipif(
+    not hasattr(signal, "setitimer"), reason="this system has no timer signals"
+)
+
+ROUNDS = 80
+
+_came = threading.Event()
+
+
+@pytest.fixture(name="emulator", params=[False, True], ids=["ws", "wss"])
+def _emulator(request: pytest.FixtureRequest) -> Iterator[RealtimeEmulator]:
+    with RealtimeEmulator(tls=request.param) as emulator:
+        yield emulator
+
+
+@pytest.fixture(name="connection")
+def _connection(emulator: RealtimeEmulator) -> Iterator[RealtimeConnection]:
+    client = RealtimeClient(
+        emulator.endpoint,
+        "key",
+        model="m",
+        proxy="",
+        ssl_context=emulator.ssl_context(),
+        session={"audio": {"input": {"turn_detection": None}}},
+    )
+    with client.connect() as connection:
+        yield connection
+
+
+@pytest.fixture(name="interrupts")
+def _interrupts() -> Iterator[None]:
+    """Ctrl-C, again and again, as the timer of each round says."""
+
+    def interrupt(number: int, frame: object) -> None:
+        _came.set()
+        raise KeyboardInterrupt
+
+    former = signal.signal(signal.SIGALRM, interrupt)
+    yield
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    signal.signal(signal.SIGALRM, former)
+
+
+# Audio in a burst goes by the writer thread, other commands mostly by the caller's own.
+MESSAGES: dict[str, dict[str, Any]] = {
+    "audio": {"type": "input_audio_buffer.append", "audio": "AAAA" * 100},
+    "command": {"type": "session.update", "session": {"type": "realtime"}},
+}
+
+
+def send_until_interrupted(
+    connection: RealtimeConnection, kind: str, after: float, first: int
+) -> int:
+    """Send numbered messages until Ctrl-C comes; return how many were sent for sure."""
+    number = first
+    _came.clear()
+    signal.setitimer(signal.ITIMER_REAL, after)
+    try:
+        while not _came.is_set():  # Python drops what is raised while it cleans up
+            connection.send({**MESSAGES[kind], "event_id": str(number)})
+            number += 1
+    except KeyboardInterrupt:
+        pass
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+    return number - first
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize("kind", MESSAGES)
+def test_sending(
+    emulator: RealtimeEmulator,
+    connection: RealtimeConnection,
+    interrupts: None,
+    kind: str,
+) -> None:
+    """What was sent around Ctrl-C arrives whole, once and in order."""
+    sent: list[int] = []
+    first = 0
+    for number in range(ROUNDS):
+        after = 0.001 + number % 50 * 2e-5
+        count = send_until_interrupted(connection, kind, after, first)
+        sent += range(first, first + count)
+        first += count + 2  # one was interrupted, perhaps before or after it was sent
+    connection.flush(WAIT)
+    connection.clear_input_audio(timeout=WAIT)
+
+    record = emulator.sessions[0]
+    numbers = [event.event_id for event in record.client_events]
+    got = [int(number) for number in numbers if number and number.isdigit()]
+    assert sorted(set(got)) == got
+    assert set() == set(sent) - set(got)
+    assert not [event for event in record.server_events if event.type == "error"]
