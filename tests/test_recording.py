@@ -22,6 +22,7 @@ from realtime_sync import RealtimeConnection
 from realtime_sync._recording_intake import Captured, Intake
 from realtime_sync._recording_writer import RecordingWriter
 from realtime_sync.audio import decode_wav
+from realtime_sync.reconnect import SessionExpiring
 from realtime_sync.recording import (
     Ending,
     Gap,
@@ -30,7 +31,6 @@ from realtime_sync.recording import (
     Recorder,
     read_recording,
 )
-from realtime_sync.reconnect import SessionExpiring
 from realtime_sync.transport import FakeTransport
 
 
@@ -600,17 +600,18 @@ if sys.argv[3] == "kill":
 """
 
 
-def run_and_end(path: Path, audio: str, how: str) -> int:
-    """Record in another process that does not close anything; return how it ended."""
+def run_and_end(path: Path, audio: str, how: str) -> subprocess.CompletedProcess[str]:
+    """Record in another process that does not close anything."""
     here = Path(__file__).parent
     paths = os.pathsep.join([str(here.parent), str(here)])
     return subprocess.run(
         [sys.executable, "-c", _KILLED, str(path), audio, how],
         env={**os.environ, "PYTHONPATH": paths},
-        stderr=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
         timeout=60,
         check=False,
-    ).returncode
+    )
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="there is no SIGKILL here")
@@ -618,9 +619,9 @@ def run_and_end(path: Path, audio: str, how: str) -> int:
 def test_killed_process(path: Path, audio: str) -> None:
     """What was written before a program is killed can be read, WAV files included."""
     ended = run_and_end(path, audio, "kill")
-    (entry,) = read_recording(path).events()
 
-    assert -signal.SIGKILL == ended
+    assert -signal.SIGKILL == ended.returncode, ended.stderr
+    (entry,) = read_recording(path).events()
     assert bytes(4800) == entry.event.audio  # type: ignore[union-attr]
 
 
@@ -628,7 +629,7 @@ def test_forgotten_recorder(path: Path) -> None:
     """A program that closes nothing still ends, and its recording is complete."""
     ended = run_and_end(path, "inline", "end")
 
-    assert 0 == ended
+    assert 0 == ended.returncode, ended.stderr
     assert [("sent", "input_audio_buffer.append")] == events(path)
 
 

@@ -312,7 +312,7 @@ def test_any_bytes(tmp_path: Path, data: bytes) -> None:
     read_all(path)
 
 
-@settings(max_examples=80, suppress_health_check=SLOW, deadline=None)
+@settings(max_examples=50, suppress_health_check=SLOW, deadline=None)
 @given(
     st.just(json.dumps(HEADER).encode()) | ANY_HEADER,
     st.lists(LINE),
