@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -196,15 +195,14 @@ class ChatRoom:
         self._output.notice("you are typing again")
 
     def _ask(self, argument: str) -> None:
-        path = Path(_unquoted(argument, "/ask FILE")).expanduser()
-        self._question(path)
+        self._question(_path(argument, "/ask FILE"))
 
     def _history(self, _: str) -> None:
         self._output.line(str(self._connection.conversation))
         self._output.record("history", **self._connection.conversation.snapshot())
 
     def _save(self, argument: str) -> None:
-        path = Path(_unquoted(argument, "/save FILE")).expanduser()
+        path = _path(argument, "/save FILE")
         conversation = self._connection.conversation
         content = {".json": conversation.to_json, ".md": conversation.to_markdown}.get(
             path.suffix.lower(), conversation.__str__
@@ -237,8 +235,10 @@ class ChatRoom:
             self._speaker = speaker
 
 
-def _unquoted(argument: str, usage: str) -> str:
-    parts = shlex.split(argument)
-    if len(parts) != 1:
-        raise ValueError(f"this takes one file; write {usage}")
-    return parts[0]
+def _path(argument: str, usage: str) -> Path:
+    """Return the file that is named, in quotes or not."""
+    quoted = len(argument) > 1 and argument[0] == argument[-1] and argument[0] in "'\""
+    name = argument[1:-1] if quoted else argument
+    if not name:
+        raise ValueError(f"no file is named; write {usage}")
+    return Path(name).expanduser()

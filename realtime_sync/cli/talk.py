@@ -195,23 +195,28 @@ def _ask(
     connection.commit_input_audio()
     stopwatch.start()
     response = connection.create_response()
-    heard = next(transcripts)
-    words = getattr(heard, "transcript", None)
+    words = _transcript(transcripts)
     output.line(
-        _UNHEARD if words is None else words.strip(),
-        label="heard:  ",
-        style="bold cyan",
+        _UNHEARD if words is None else words, label="heard:  ", style="bold cyan"
     )
     _print_answer(response, answers, output)
     result = response.result(timeout=_ANSWERING)
     output.record(
         "answer",
         file=str(path),
-        heard=words if words is None else words.strip(),
+        heard=words,
         text=result.text,
         status=result.status,
         first_audio_ms=stopwatch.milliseconds,
     )
+
+
+def _transcript(events: Iterator[Any]) -> str | None:
+    try:
+        words = getattr(next(events), "transcript", None)
+    except TimeoutError:  # the answer is there all the same
+        return None
+    return None if words is None else str(words).strip()
 
 
 def _print_answer(

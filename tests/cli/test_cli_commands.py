@@ -38,6 +38,22 @@ def test_talk_answers_each_file(run: Run, tmp_path: Path) -> None:
     assert load_audio(tmp_path / "a.wav").duration_ms > 1000
 
 
+def test_talk_does_without_a_transcript(
+    emulator: RealtimeEmulator,
+    service: list[str],
+    run: Run,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A transcript that does not come in time holds up no answer."""
+    monkeypatch.setattr("realtime_sync.cli.talk._HEARING", 0.3)
+    kind = "conversation.item.input_audio_transcription.completed"
+    emulator.inject(Fault.drop(kind))
+    ran = run("talk", QUESTION, *service)
+
+    assert 0 == ran.code
+    assert "heard:  (the question could not be transcribed)\nanswer: " in ran.out
+
+
 def test_talk_says_that_it_is_an_emulator(run: Run) -> None:
     """Where no endpoint is set, a line on stderr says who answers."""
     ran = run("talk", QUESTION)
@@ -398,13 +414,13 @@ def test_chat_saves_and_restores(service: list[str], run: Run, tmp_path: Path) -
     """A conversation can be saved, forgotten, and gone on with another day."""
     run(
         *("chat", *service),
-        stdin="Hello!\n/save a.json\n/save 'b c.md'\n/save d.txt\n/quit\nnever\n",
+        stdin="Hello!\n/save a.json\n/save 'b c.md'\n/save d e.txt\n/quit\nnever\n",
     )
     ran = run("chat", *service, "--restore", "a.json", stdin="/history\n/clear\n")
 
-    assert {"a.json", "b c.md", "d.txt"} <= {path.name for path in tmp_path.iterdir()}
+    assert {"a.json", "b c.md", "d e.txt"} <= {path.name for path in tmp_path.iterdir()}
     assert "Hello!" in ran.out
-    assert "Hello!" in (tmp_path / "d.txt").read_text()
+    assert "Hello!" in (tmp_path / "d e.txt").read_text()
     assert "never" not in ran.out
 
 
@@ -437,7 +453,7 @@ def test_chat_tells_what_it_cost(
     ("line", "words"),
     [
         ("/nope", "there is no command /nope"),
-        ("/save", "one file"),
+        ("/save", "no file is named"),
         ("/save no/such/folder/x.json", "no/such/folder"),
         ("/ask nothing.wav", "nothing.wav"),
         ("/voice loud", "voice"),
