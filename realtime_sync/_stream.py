@@ -18,6 +18,9 @@ from typing import Protocol
 __all__ = ["SocketStream", "Stream"]
 
 
+_NOTHING = memoryview(b"")
+
+
 class Stream(Protocol):
     """
     Bytes from and to the other side.
@@ -54,7 +57,7 @@ class SocketStream:
         # All three are replaced by one assignment; and the lists grow by one call into
         # C, in which nothing can strike between the effect and the note of it.
         self._unsent: tuple[memoryview, list[int], list[bytes]]
-        self._unsent = (memoryview(b""), [], [])
+        self._unsent = (_NOTHING, [], [])
 
     def put(self, pieces: Iterable[bytes], /) -> None:
         """Take *pieces* over; see `Stream.put()`."""
@@ -69,3 +72,4 @@ class SocketStream:
             self._unsent = (data, counts, [])
         while (sent := sum(counts)) < len(data):
             counts.extend(map(self._send, (data[sent:],)))
+        self._unsent = (_NOTHING, [], self._unsent[2])  # nor keep it in memory
