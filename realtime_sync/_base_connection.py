@@ -27,7 +27,7 @@ from ._channel import Channel, State
 from ._deadline import Deadline
 from ._dispatcher import Callback, Dispatcher, resolve_event_type
 from ._event_iterator import EventIterator
-from ._inbox import Backlog, Inbox
+from ._inbox import MAX_UNREAD, Backlog, Inbox
 from ._keepalive import Keepalive
 from ._lanes import Lane
 from ._lifetime import Lifetime
@@ -103,6 +103,7 @@ class BaseConnection(Shown):
         keepalive: Keepalive,
         close_timeout: float,
         max_queue: int,
+        max_unread: int = MAX_UNREAD,
         log_content: bool,
         name: str,
         watch: Watch | None = None,
@@ -117,13 +118,17 @@ class BaseConnection(Shown):
         self._queue = SendQueue(max_queue, retained=retained)
         self._log_content = log_content
         self._absorber = Absorber(
-            self._monitor, self._dispatcher, dialect, log_content=log_content
+            self._monitor,
+            self._dispatcher,
+            dialect,
+            log_content=log_content,
+            max_unread=max_unread,
         )
         self._acknowledgements = Acknowledgements(self._monitor)
         self._memory = Memory(
             self._absorber, self._acknowledgements, self._queue, dialect
         )
-        self._backlog = Backlog(self._monitor)
+        self._backlog = Backlog(self._monitor, max_unread)
         self._absorber.open_inbox(self._backlog)
         self._client: object = None
         self._clock = ResponseClock()
@@ -152,6 +157,7 @@ class BaseConnection(Shown):
             lifetime=lifetime,
             keepalive=keepalive,
             close_timeout=close_timeout,
+            max_unread=max_unread,
             name=name,
             on_thread=self._fields.bind,
             frames=opened.frames,
@@ -159,7 +165,7 @@ class BaseConnection(Shown):
         self._register_handlers()
         self._absorber.absorb(opened.created)
         if watch is not None:
-            self._absorber.register(watch.handlers(), watch.end)
+            self._absorber.register(watch.handlers(), watch.end, watch.lose)
             watch.attach(self)
         # Last: from here on other threads use all of the above.
         _open_channels.add(self._channel)
@@ -413,7 +419,13 @@ class BaseConnection(Shown):
         key = resolve_event_type(event_type, self._dialect)
         accept = cast("Callable[[ServerEvent], bool] | None", predicate)
         lasting = isinstance(key, type) and issubclass(key, Notice)
-        inbox = Inbox(self._monitor, (key,), accept, lasting=lasting)
+        inbox = Inbox(
+            self._monitor,
+            (key,),
+            accept,
+            max_bytes=self._absorber.max_unread,
+            lasting=lasting,
+        )
         self._absorber.open_inbox(inbox)
         try:
             return cast("E", inbox.take(timeout))

@@ -203,7 +203,9 @@ class Watch:
         ) as span:
             result = run()
             if result.error is not None:
-                fail(span, attributes, result.error)
+                # What it says may be somebody's words, as arguments are.
+                kind = type(result.error).__qualname__
+                fail(span, attributes, result.error if self._content else kind)
             if self._content:
                 span.set_attribute(names.ARGUMENTS, arguments)
                 span.set_attribute(names.CALL_RESULT, result.output)
@@ -221,14 +223,18 @@ class Watch:
             ResponseDone: self._on_done,
         }
 
-    def end(self, error: Callable[[], Exception]) -> None:
-        """Note that the connection has ended, and with it what went on."""
+    def lose(self, error: Callable[[], Exception]) -> None:
+        """Note that the responses that go on will have no end."""
         with self._lock:
             left, self._open = list(self._open.values()), {}
-        closed = error()
         for each in left:
-            fail(each.span, {}, closed)
+            fail(each.span, {}, error())
             each.span.end()
+
+    def end(self, error: Callable[[], Exception]) -> None:
+        """Note that the connection has ended, and with it what went on."""
+        self.lose(error)
+        closed = error()
         place = self._place()
         self._instruments.connections.add(-1, place)
         seconds = monotonic() - self._opened_at
