@@ -13,7 +13,7 @@ import logging
 from collections.abc import Callable, Mapping
 
 from ._dispatcher import Dispatcher
-from ._inbox import Inbox
+from ._inbox import MAX_UNREAD, Inbox
 from ._logging import log_event
 from ._monitor import Monitor
 from .errors import ConnectionClosed, ConnectionLost, DecodeError
@@ -38,6 +38,9 @@ class Absorber:
 
     `absorb()` runs on the reader thread. Handlers may be added, and inboxes come and
     go, from any thread.
+
+    Attributes:
+        max_unread: Bytes of events that may wait in one inbox.
     """
 
     def __init__(
@@ -47,11 +50,13 @@ class Absorber:
         dialect: Dialect,
         *,
         log_content: bool,
+        max_unread: int = MAX_UNREAD,
     ) -> None:
         self._monitor = monitor
         self._dispatcher = dispatcher
         self._dialect: Dialect = dialect
         self._log_content = log_content
+        self.max_unread = max_unread
         self._handlers: dict[type[ServerEvent], tuple[Handler, ...]] = {}
         self._end_handlers: tuple[EndHandler, ...] = ()
         self._loss_handlers: tuple[LossHandler, ...] = ()
@@ -113,8 +118,9 @@ class Absorber:
         if logger.isEnabledFor(logging.DEBUG):
             log_event(logger, "<", event, content=self._log_content)
         answered = self.update(event)
+        size = len(payload)
         for inbox in self._inboxes:
-            inbox.absorb(event)
+            inbox.absorb(event, size)
         return None if answered else event
 
     def update(self, event: ServerEvent) -> bool:

@@ -34,6 +34,7 @@ from typing import Literal
 from ._absorber import Absorber
 from ._deadline import Deadline
 from ._dispatcher import Dispatcher
+from ._inbox import MAX_UNREAD
 from ._keepalive import Heartbeat, Keepalive
 from ._lanes import Lane
 from ._lifetime import Lifetime, RolledOver
@@ -84,6 +85,7 @@ class Channel:
         lifetime: Knows when the session ends.
         keepalive: See `Keepalive`.
         close_timeout: Seconds for the closing handshake.
+        max_unread: Bytes of events that may wait for a callback that waits itself.
         name: Names the threads.
         on_thread: Is called first on each of them.
         frames: What was received before the channel took over, in order.
@@ -101,6 +103,7 @@ class Channel:
         lifetime: Lifetime,
         keepalive: Keepalive,
         close_timeout: float,
+        max_unread: int = MAX_UNREAD,
         name: str,
         on_thread: Callable[[], None] = lambda: None,
         frames: Sequence[Frame] = (),
@@ -114,6 +117,7 @@ class Channel:
         self._lifetime = lifetime
         self.heartbeat = Heartbeat(keepalive)
         self._close_timeout = close_timeout
+        self._max_unread = max_unread
         self._on_thread = on_thread
 
         self._changed = monitor.condition()
@@ -134,7 +138,8 @@ class Channel:
         self.reconnects = 0
         self._frames: deque[Frame] = deque(frames)
         self._notices: deque[Notice] = deque()
-        self._undispatched: deque[ServerEvent] = deque()
+        self._undispatched: deque[tuple[ServerEvent, int]] = deque()
+        self._undispatched_bytes = 0
 
         # Of the writer thread.
         self._loss: ConnectionClosed | None = None
@@ -256,6 +261,13 @@ class Channel:
 
     def _read(self) -> None:
         undispatched, dispatch = self._undispatched, self._dispatcher.dispatch
+
+        def catch_up() -> None:
+            while undispatched:
+                late, size = undispatched.popleft()
+                self._undispatched_bytes -= size
+                dispatch(late)
+
         try:
             while True:
                 event = self._step(None)
@@ -263,12 +275,11 @@ class Channel:
                     continue
                 self.heartbeat.dispatching = True
                 dispatch(event)
-                while undispatched:
-                    dispatch(undispatched.popleft())
+                if undispatched:
+                    catch_up()
                 self.heartbeat.dispatching = False
         finally:
-            while undispatched:  # what arrived before the end is still news
-                dispatch(undispatched.popleft())
+            catch_up()  # what arrived before the end is still news
 
     def _step(self, timeout: float | None) -> ServerEvent | None:
         """Absorb one message, through losses; return its event, if it is one."""
@@ -293,7 +304,7 @@ class Channel:
 
     def _read_on(self, timeout: float | None) -> None:
         """Absorb one message for a callback that waits; dispatch it when it returns."""
-        started = monotonic()
+        started, received = monotonic(), self.bytes_received
         self.heartbeat.dispatching = False
         try:
             event = self._step(timeout)
@@ -301,7 +312,12 @@ class Channel:
             self.heartbeat.dispatching = True
             self._dispatcher.waited += monotonic() - started
         if event is not None:
-            self._undispatched.append(event)
+            size = self.bytes_received - received
+            self._undispatched.append((event, size))
+            self._undispatched_bytes += size
+            if self._undispatched_bytes > self._max_unread:
+                self._end(_behind(self._undispatched_bytes))
+                raise self.error()
 
     def _receive(self, timeout: float | None) -> None:
         transport = self._transport
@@ -611,6 +627,14 @@ def _release(transport: Transport) -> None:
 
 def _closed_by_client() -> ConnectionClosedOK:
     return ConnectionClosedOK(1000, "", initiated_by="client")
+
+
+def _behind(waiting: int) -> ConnectionClosedError:
+    reason = (
+        f"{waiting} bytes of events arrived while a callback waited for another one; "
+        "register it with on(..., executor=pool), or raise max_unread"
+    )
+    return ConnectionClosedError(1009, reason, initiated_by="client")
 
 
 def _broken(reason: str) -> ConnectionClosedError:

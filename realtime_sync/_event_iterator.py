@@ -32,7 +32,11 @@ class EventIterator(Iterator[ServerEvent]):
         keys: Collection[type[ServerEvent] | str],
         timeout: float | None,
     ) -> None:
-        self._inbox = Inbox(monitor, () if ServerEvent in keys else keys)
+        self._inbox = Inbox(
+            monitor,
+            () if ServerEvent in keys else keys,
+            max_bytes=absorber.max_unread,
+        )
         self._absorber = absorber
         self._timeout = timeout
         self._absorber.open_inbox(self._inbox)

@@ -10,9 +10,12 @@ from ._monitor import Monitor
 from .protocol._model import ServerEvent
 
 
-__all__ = ["Backlog", "Inbox"]
+__all__ = ["MAX_UNREAD", "Backlog", "Inbox"]
 
 EventFilter = Callable[[ServerEvent], bool]
+
+MAX_UNREAD = 64 * 1024 * 1024
+"""Bytes that the events that wait in one place may have had as messages."""
 
 
 class Inbox:
@@ -26,6 +29,7 @@ class Inbox:
             raised where the events are taken.
         limit: How many events may wait. Beyond it the oldest are dropped, and `take()`
             says so.
+        max_bytes: How many bytes they may have had as messages, likewise.
         lasting: Whether a reader goes on when the connection was lost and is opened
             again; otherwise he may wait for what was lost, and is told.
     """
@@ -36,6 +40,7 @@ class Inbox:
         keys: Collection[type[ServerEvent] | str] = (),
         accept: EventFilter | None = None,
         limit: int = 16_384,
+        max_bytes: int = MAX_UNREAD,
         *,
         lasting: bool = True,
     ) -> None:
@@ -43,14 +48,22 @@ class Inbox:
         self._arrived = monitor.condition()
         self._keys = keys
         self._accept = accept
-        self._events: deque[ServerEvent] = deque()
+        self._events: deque[tuple[ServerEvent, int]] = deque()
+        self._size = 0
         self._limit = limit
+        self._max_bytes = max_bytes
         self._lasting = lasting
         self._dropped = 0
         self._end: Callable[[], BaseException] | None = None
 
-    def absorb(self, event: ServerEvent) -> None:
-        """Keep *event* if it is asked for. Runs on the reader thread."""
+    def absorb(self, event: ServerEvent, size: int = 0) -> None:
+        """
+        Keep *event* if it is asked for. Runs on the reader thread.
+
+        Args:
+            event: The event.
+            size: The bytes of its message.
+        """
         if self._keys and not any(matches(event, key) for key in self._keys):
             return
         try:
@@ -61,10 +74,14 @@ class Inbox:
             self.end(lambda: failure)
             return
         with self._monitor.lock:
-            if len(self._events) >= self._limit:
-                self._events.popleft()
+            self._events.append((event, size))
+            self._size += size
+            # The newest stays, however large: the size of a message has its own limit.
+            while len(self._events) > self._limit or (
+                self._size > self._max_bytes and len(self._events) > 1
+            ):
+                self._pop()
                 self._dropped += 1
-            self._events.append(event)
             self._arrived.notify()
 
     def end(self, error: Callable[[], BaseException]) -> None:
@@ -94,13 +111,19 @@ class Inbox:
                 dropped, self._dropped = self._dropped, 0
                 raise RuntimeError(
                     f"{dropped} events were dropped because nobody took them; take "
-                    "events faster, ask for fewer types, or use callbacks"
+                    "events faster, ask for fewer types, use callbacks, or raise "
+                    "max_unread"
                 )
             if self._events:
-                return self._events.popleft()
+                return self._pop()
         if self._end is not None:
             raise self._end()
         return self.take(timeout)  # another thread was faster
+
+    def _pop(self) -> ServerEvent:
+        event, size = self._events.popleft()
+        self._size -= size
+        return event
 
     def _ready(self) -> bool:
         return bool(self._events) or self._end is not None
@@ -117,18 +140,19 @@ class Backlog(Inbox):
 
     _START = 256  # events, far more than a script leaves before it first reads
 
-    def __init__(self, monitor: Monitor) -> None:
-        super().__init__(monitor)
+    def __init__(self, monitor: Monitor, max_bytes: int = MAX_UNREAD) -> None:
+        super().__init__(monitor, max_bytes=max_bytes)
         self._used = False
         self.idle = False
 
-    def absorb(self, event: ServerEvent) -> None:
+    def absorb(self, event: ServerEvent, size: int = 0) -> None:
         if self.idle:
             return
-        super().absorb(event)
-        if not self._used and len(self._events) >= self._START:
+        super().absorb(event, size)
+        if not self._used and (len(self._events) >= self._START or self._dropped):
             with self._monitor.lock:
                 self._events.clear()
+                self._size = self._dropped = 0
                 self.idle = True
 
     def take(self, timeout: float | None) -> ServerEvent:

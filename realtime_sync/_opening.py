@@ -41,6 +41,8 @@ USER_AGENT = (
     f"realtime-sync/{VERSION} Python/{platform.python_version()} ({platform.system()})"
 )
 
+_MOST_EARLY = 10_000  # frames before the session; a service sends none
+
 
 @attrs.frozen(kw_only=True)
 class Opened:
@@ -156,6 +158,7 @@ class Opening:
     ) -> tuple[bytes, Sequence[Frame]]:
         """Read up to `session.created`, which is the first event of every session."""
         early: list[Frame] = []
+        size = 0
         while True:
             try:
                 frames = list(transport.receive(deadline.remaining()))
@@ -169,6 +172,12 @@ class Opening:
                 if opcode == TEXT and self._creates_session(payload):
                     return payload, early + frames[index + 1 :]
                 early.append((opcode, payload))
+                size += len(payload)
+            if size > self.max_message_bytes or len(early) > _MOST_EARLY:
+                raise ConnectError(
+                    f"{self.endpoint.url} talks of everything but a session; check "
+                    "that it is a server of the realtime API"
+                )
 
     def _creates_session(self, payload: bytes) -> bool:
         try:

@@ -193,7 +193,13 @@ class Recovery:
         both = Deadline(timeout, "opening the connection again")
         opened = self._opening.open(timeout, road.opening)
         try:
-            replay = Replay(opened, self._dialect, both, road.tell_taps)
+            replay = Replay(
+                opened,
+                self._dialect,
+                both,
+                road.tell_taps,
+                self._opening.max_message_bytes,
+            )
             replay.run(remembered)
         except BaseException:
             opened.transport.abort()

@@ -17,6 +17,7 @@ from ._acknowledgements import (
 )
 from ._conversation_restore import Loss
 from ._deadline import Deadline
+from ._inbox import MAX_UNREAD
 from ._memory import Remembered
 from ._monitor import Monitor
 from ._opening import Opened
@@ -49,6 +50,7 @@ __all__ = ["Replay", "difference"]
 
 Tap = Callable[[Literal["sent", "received"], bytes], None]
 
+_FRAME_BYTES = 100  # of memory that a frame takes besides its bytes, about
 _TOGETHER = 32  # commands, or
 _BYTES_TOGETHER = 256 * 1024  # … bytes that are sent before answers are read
 _FIXED = frozenset({"client_secret", "expires_at", "id", "model", "object", "type"})
@@ -88,6 +90,7 @@ class Replay:
         dialect: The dialect that is spoken.
         deadline: For all of it.
         tap: Sees every message.
+        max_bytes: How much may arrive besides the answers.
 
     Attributes:
         session: The new session as it now is.
@@ -97,7 +100,12 @@ class Replay:
     """
 
     def __init__(
-        self, opened: Opened, dialect: Dialect, deadline: Deadline, tap: Tap
+        self,
+        opened: Opened,
+        dialect: Dialect,
+        deadline: Deadline,
+        tap: Tap,
+        max_bytes: int = MAX_UNREAD,
     ) -> None:
         self._transport = opened.transport
         self._dialect: Dialect = dialect
@@ -114,6 +122,7 @@ class Replay:
         self.items: list[ConversationItemAdded] = []
         self.losses: list[Loss] = []
         self.frames: deque[Frame] = deque()
+        self._room = max_bytes
 
     def run(self, remembered: Remembered) -> None:
         """
@@ -207,13 +216,21 @@ class Replay:
         if opcode == TEXT:
             self._tap("received", payload)
             if not self._absorb(payload):
-                self.frames.append((opcode, payload))
+                self._keep((opcode, payload))
         elif opcode == PING:
             self._transport.send([(PONG, payload)], self._deadline.remaining())
         elif opcode == CLOSE:
             code = int.from_bytes(payload[:2], "big") if payload else 1005
             reason = payload[2:].decode("utf-8", "replace")
             raise ConnectionClosedError(code, reason, initiated_by="server")
+
+    def _keep(self, frame: Frame) -> None:
+        self._room -= len(frame[1]) + _FRAME_BYTES
+        if self._room < 0:
+            raise ConnectionClosedError(
+                1009, "the new session talks without end", initiated_by="client"
+            )
+        self.frames.append(frame)
 
     def _absorb(self, payload: bytes) -> bool:
         """Take an answer; tell whether it was one."""

@@ -16,6 +16,7 @@ import attrs
 
 from ._base_connection import BaseConnection
 from ._environment import settings_from_environment
+from ._inbox import MAX_UNREAD
 from ._keepalive import Keepalive
 from ._logging import configure_logging
 from ._opening import Opening
@@ -82,6 +83,9 @@ class RealtimeClient(Shortcuts):
         reconnect: When and how often a connection is opened again; None for never.
         max_queue: Bytes that may wait to be sent before callers block.
         max_message_bytes: Bytes of a received message that are too much.
+        max_unread: Bytes of received events that may wait where nobody takes them: for
+            each iterator of `events()`, for `recv()`, and for callbacks while another
+            one waits for the server.
         logging_enable: Whether lines of the debug log hold texts as well, not only
             sizes; audio and secrets never.
         telemetry: Writes spans and metrics of each connection, see `Telemetry`.
@@ -117,6 +121,7 @@ class RealtimeClient(Shortcuts):
     )
     max_queue: int = attrs.field(default=1024 * 1024, kw_only=True)
     max_message_bytes: int = attrs.field(default=16 * 1024 * 1024, kw_only=True)
+    max_unread: int = attrs.field(default=MAX_UNREAD, kw_only=True)
     logging_enable: bool = attrs.field(default=False, kw_only=True)
     telemetry: Telemetry | None = attrs.field(default=None, kw_only=True, repr=False)
     make_transport: Callable[[], Transport] = attrs.field(
@@ -318,6 +323,7 @@ class RealtimeClient(Shortcuts):
             keepalive=Keepalive(interval=self.ping_interval, timeout=self.ping_timeout),
             close_timeout=self.close_timeout,
             max_queue=self.max_queue,
+            max_unread=self.max_unread,
             log_content=self.logging_enable,
             name=f"realtime_sync-{next(_numbers)}",
             watch=watch,
