@@ -307,6 +307,33 @@ def test_a_conversation_is_resumed(serve: Serve, emulator: RealtimeEmulator) -> 
     assert "My name is Ada." in texts
 
 
+def test_a_conversation_is_forgotten_if_the_browser_says_so(serve: Serve) -> None:
+    """What a browser ends with `end` is not kept."""
+    served = serve()
+    with served.open() as browser:
+        browser.send(type="text", text="My name is Ada.")
+        browser.expect("response_done")
+        browser.send(type="end")
+        assert 1000 == browser.wait_closed()[0]
+    with served.open(start={"resume": browser.greeting["conversation"]}) as again:
+        assert not again.greeting["resumed"]
+
+
+def test_what_comes_with_the_close_is_done(serve: Serve) -> None:
+    """A browser that says its last word and closes in one breath is heard."""
+    served = serve()
+    with served.open() as browser:
+        browser.send(type="text", text="My name is Ada.")
+        browser.expect("response_done")
+        end, close = b'{"type": "end"}', b"\x03\xe8"
+        frames = bytes([0x81, 0x80 | len(end)]) + bytes(4) + end
+        frames += bytes([0x88, 0x80 | len(close)]) + bytes(4) + close
+        browser.socket.socket.sendall(frames)
+        browser.wait_closed()
+    with served.open(start={"resume": browser.greeting["conversation"]}) as again:
+        assert not again.greeting["resumed"]
+
+
 def test_a_conversation_moves_to_another_window(serve: Serve) -> None:
     """A conversation that is open in one window goes on in the one that resumes it."""
     served = serve()

@@ -82,6 +82,7 @@ class Desk(abc.ABC):
         self.outbox = outbox
         self.active_at = time.monotonic()
         self.changed = False  # whether there is something new for a snapshot
+        self.forgotten = False  # whether there shall be none
         self._user = user
         self._limits = limits
         self._hooks = hooks

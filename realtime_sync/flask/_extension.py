@@ -35,8 +35,13 @@ __all__ = ["Realtime"]
 
 logger = logging.getLogger("realtime_sync.flask")
 
-F = TypeVar("F", bound=Callable[..., Any])
 Session = RealtimeSession | Mapping[str, Any] | None
+
+Login = TypeVar("Login", bound=Callable[[], "str | None"])
+Settle = TypeVar("Settle", bound=Callable[[str], Session])
+Offer = TypeVar("Offer", bound=Callable[[str], Functions])
+Hear = TypeVar("Hear", bound=Callable[[Transcript], object])
+Count = TypeVar("Count", bound=Callable[[UsageReport], object])
 
 _numbers = itertools.count(1)  # name the threads of sessions
 
@@ -142,7 +147,7 @@ class Realtime:
 
     # What the application decides
 
-    def authenticate(self, function: Callable[[], str | None]) -> Any:
+    def authenticate(self, function: Login) -> Login:
         """
         Let *function* tell who is in front of a browser; a decorator.
 
@@ -152,7 +157,7 @@ class Realtime:
         self._authenticate = function
         return function
 
-    def session(self, function: Callable[[str], Session]) -> Any:
+    def session(self, function: Settle) -> Settle:
         """
         Let *function* give the settings of a user's session; a decorator.
 
@@ -162,7 +167,7 @@ class Realtime:
         self._session = function
         return function
 
-    def functions(self, function: Callable[[str], Functions]) -> Any:
+    def functions(self, function: Offer) -> Offer:
         """
         Let *function* give the functions that a user's model may call; a decorator.
 
@@ -173,7 +178,7 @@ class Realtime:
         self._functions = function
         return function
 
-    def on_transcript(self, function: Callable[[Transcript], object]) -> Any:
+    def on_transcript(self, function: Hear) -> Hear:
         """
         Call *function* with everything that was said; a decorator.
 
@@ -183,7 +188,7 @@ class Realtime:
         self._hooks.transcript.append(function)
         return function
 
-    def on_usage(self, function: Callable[[UsageReport], object]) -> Any:
+    def on_usage(self, function: Count) -> Count:
         """Call *function* with what each response has used; see `on_transcript()`."""
         self._hooks.usage.append(function)
         return function

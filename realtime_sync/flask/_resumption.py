@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import logging
 import secrets
 import threading
+from collections.abc import Iterator
 from typing import Any, Protocol
 
 import orjson
@@ -22,6 +24,7 @@ logger = logging.getLogger("realtime_sync.flask")
 
 _TAKEOVER = 3.0  # seconds in which a former session of a conversation has to end
 _MAX_TOKEN = 100
+_STORE_FAILED = "the store of conversations failed"
 
 
 class Holder(Protocol):
@@ -94,15 +97,14 @@ class Conversations:
         if self._store is None or not len(connection.conversation):
             return
         value = orjson.dumps(connection.conversation.snapshot())
-        try:
+        with _tolerating():
             self._store.put(_key(user, token), value, self._expires)
-        except Exception:
-            logger.exception("the store of conversations failed")
 
-    def forget(self, user: str, token: str) -> None:
+    def forget(self, user: str, token: str, connection: RealtimeConnection) -> None:
         """Delete what was said."""
         if self._store is not None:
-            self._store.delete(_key(user, token))
+            with _tolerating():
+                self._store.delete(_key(user, token))
 
     def leave(self, holder: Holder, user: str, token: str) -> None:
         """Let another session take the conversation."""
@@ -114,7 +116,7 @@ class Conversations:
         try:
             return self._store.get(key)
         except Exception:
-            logger.exception("the store of conversations failed")
+            logger.exception(_STORE_FAILED)
             return None
 
     def _take_over(self, holder: Holder, key: str) -> None:
@@ -133,6 +135,15 @@ class Conversations:
             if self._holders.get(key) is holder:
                 del self._holders[key]
                 self._changed.notify_all()
+
+
+@contextlib.contextmanager
+def _tolerating() -> Iterator[None]:
+    """Log what a store raises: a session goes on without it."""
+    try:
+        yield
+    except Exception:
+        logger.exception(_STORE_FAILED)
 
 
 def _key(user: str, token: str) -> str:

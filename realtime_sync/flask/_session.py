@@ -150,7 +150,10 @@ class BrowserSession:
                     self._converse(desk, token)
                 finally:
                     desk.work()
-                    conversations.save(self._user, token, connection)
+                    keep = (
+                        conversations.forget if desk.forgotten else conversations.save
+                    )
+                    keep(self._user, token, connection)
         finally:
             conversations.leave(self, self._user, token)
 

@@ -35,6 +35,7 @@ from ..protocol.server_events import (
     ResponseOutputTextDelta,
     ResponseOutputTextDone,
 )
+from ._codes import CloseCode, SessionEnd
 from ._desk import BadMessage, Desk
 
 
@@ -65,6 +66,7 @@ class SimpleDesk(Desk):
             "text": self._write,
             "played": self._note_played,
             "interrupt": self._interrupt,
+            "end": self._end,
         }
         self._set_turns({"turns": turns}, quiet=True)
 
@@ -163,6 +165,11 @@ class SimpleDesk(Desk):
         self.outbox.put(
             {"type": "interrupted", "response_id": response_id, "item_id": item_id}
         )
+
+    def _end(self, message: dict[str, Any]) -> None:
+        """End the session, and forget what was said."""
+        self.forgotten = True
+        raise SessionEnd(CloseCode.NORMAL)
 
     def _truncate(self, item_id: str, ms: int) -> None:
         event = ConversationItemTruncate(

@@ -15,7 +15,7 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from wsproto import ConnectionType
@@ -104,6 +104,7 @@ class BrowserSocket:
         self._size = 0
         self._heard_at = time.monotonic()
         self._pinged = False
+        self._gone: BrowserGone | None = None
         sock.setblocking(False)
         self._write(_upgrade(key))
 
@@ -121,6 +122,8 @@ class BrowserSocket:
             BrowserGone: There will be none any more.
             SessionEnd: The browser breaks the rules.
         """
+        if self._gone is not None:
+            raise self._gone
         data = self._read(timeout)
         if data is None:
             self._check_silence(reply)
@@ -129,11 +132,18 @@ class BrowserSocket:
             raise BrowserGone("the connection was cut")
         self._heard_at = time.monotonic()
         self._pinged = False
-        return [
-            message
-            for event in self._parse(data)
-            if (message := self._take(event, reply)) is not None
-        ]
+        return list(self._messages(self._parse(data), reply))
+
+    def _messages(self, events: list[Event], reply: Reply) -> Iterator[str | bytes]:
+        for event in events:
+            if isinstance(event, CloseConnection):
+                reply(event.response())
+                # Next time: what came before it is still wanted.
+                self._gone = BrowserGone(f"it closed with {int(event.code)}")
+                return
+            message = self._take(event, reply)
+            if message is not None:
+                yield message
 
     def _parse(self, data: bytes) -> list[Event]:
         try:
@@ -151,9 +161,6 @@ class BrowserSocket:
             return self._take_part(event)
         if isinstance(event, Ping):
             reply(event.response())
-        elif isinstance(event, CloseConnection):
-            reply(event.response())
-            raise BrowserGone(f"it closed with {int(event.code)}")
         return None
 
     def _take_part(self, event: Message[Any]) -> str | bytes | None:

@@ -105,6 +105,7 @@ export class Realtime extends EventTarget {
     this.flush();
     this.closeMicrophone();
     this.remember(null);
+    this.send({ type: "end" });
     this.socket?.close(1000);
     this.socket = null;
     this.become("off");
