@@ -7,6 +7,8 @@ from pathlib import Path
 HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE.parent), str(HERE / "_extensions")]
 
+from sphinx.domains.python import PyObject  # noqa: E402
+
 import realtime_sync  # noqa: E402
 
 
@@ -22,7 +24,6 @@ extensions = [
     "public_names",
 ]
 exclude_patterns = ["_build"]
-suppress_warnings = ["toc.empty_glob"]
 html_theme = "furo"
 html_title = "realtime_sync"
 html_static_path = ["_static"]
@@ -37,8 +38,13 @@ default_role = "py:obj"
 autodoc_member_order = "bysource"
 autodoc_typehints = "description"
 autodoc_typehints_description_target = "documented_params"
-autodoc_default_options = {"members": True, "show-inheritance": True}
+autodoc_default_options = {"members": True}
 autodoc_mock_imports = ["anywidget", "traitlets"]
 napoleon_numpy_docstring = False
 napoleon_use_ivar = True
 napoleon_use_rtype = False
+
+# Docstrings call them attributes, and so does everybody.
+for _field in PyObject.doc_field_types:
+    if _field.name == "variable":
+        _field.label = "Attributes"

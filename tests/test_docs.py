@@ -16,7 +16,8 @@ import realtime_sync
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
-OTHERS = ("command-line",)  # the commands of this page have tests of their own
+# Pages whose commands have tests of their own, or start servers.
+OTHERS = ("command-line", "emulator", "flask")
 _BLOCK = re.compile(r"(<!-- not run: [^>]*-->\n)?```(python|sh)\n(.*?)```", re.DOTALL)
 
 

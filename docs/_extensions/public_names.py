@@ -39,10 +39,37 @@ def _described(module: ModuleType, name: str) -> str:
     home = "realtime_sync" if root else module.__name__
     if not inspect.isclass(value) and not inspect.isroutine(value):
         return _data(module, name, home)
-    kind = "function" if inspect.isroutine(value) else "class"
-    if kind == "class" and issubclass(value, BaseException):
-        kind = "exception"
-    return f".. auto{kind}:: {home}.{name}\n"
+    if inspect.isroutine(value):
+        return f".. autofunction:: {home}.{name}\n"
+    if issubclass(value, BaseException):
+        return f".. autoexception:: {home}.{name}\n   :show-inheritance:\n"
+    return f".. autoclass:: {home}.{name}\n{_inherited(value)}"
+
+
+def _inherited(cls: type) -> str:
+    """Return the option that has the methods of this package's own, private bases."""
+    ours = [base for base in cls.__mro__[1:] if _is_ours(base)]
+    if not any(_is_private(base) for base in ours):
+        return ""
+    others = {base.__name__ for base in cls.__mro__[1:] if not _is_private(base)}
+    return f"   :inherited-members: {', '.join(sorted(others))}\n"
+
+
+def _is_ours(cls: type) -> bool:
+    return cls.__module__.split(".")[0] == "realtime_sync"
+
+
+def _is_private(cls: type) -> bool:
+    """Tell whether a class is of this package, and has no page of its own."""
+    return _is_ours(cls) and any(
+        part.startswith("_") for part in cls.__module__.split(".")
+    )
+
+
+def _public_bases(
+    app: Sphinx, name: str, cls: type, options: object, bases: list[type]
+) -> None:
+    bases[:] = [base for base in bases if not _is_private(base)]
 
 
 def _data(module: ModuleType, name: str, home: str) -> str:
@@ -60,4 +87,5 @@ def _as_markdown(text: str) -> str:
 def setup(app: Sphinx) -> dict[str, bool]:
     """Register the directive."""
     app.add_directive("public-names", PublicNames)
+    app.connect("autodoc-process-bases", _public_bases)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
