@@ -139,14 +139,23 @@ def _blobs(kind: str, count: int) -> list[bytes]:
     return [unit * times] * whole + [unit * rest]
 
 
+def _answer_to(opcode: int, masked: bytes) -> bytes:
+    """Return the frame that a ping or a close frame is answered with."""
+    if opcode not in (8, 9):
+        return b""
+    key, payload = masked[:4], masked[4:]
+    plain = bytes(byte ^ key[at % 4] for at, byte in enumerate(payload))
+    return bytes((0x88 if opcode == 8 else 0x8A, len(plain))) + plain
+
+
 class _Messages:
     """Finds the masked messages in what arrives, and how long each is."""
 
     def __init__(self) -> None:
         self._data = b""
 
-    def feed(self, data: bytes) -> Iterator[tuple[int, int]]:
-        """Yield opcode and length of each message that is complete."""
+    def feed(self, data: bytes) -> Iterator[tuple[int, int, bytes]]:
+        """Yield opcode, length and answer of each message that is complete."""
         data = self._data + data if self._data else data
         start, end = 0, len(data)
         while end - start >= 6:
@@ -157,8 +166,10 @@ class _Messages:
                 length, head = int.from_bytes(data[start + 2 : start + 10], "big"), 14
             if start + head + length > end:
                 break
-            yield data[start] & 0x0F, length
-            start += head + length
+            opcode, body = data[start] & 0x0F, start + head
+            stop = body + length
+            yield opcode, length, _answer_to(opcode, data[body - 4 : stop])
+            start = stop
         self._data = data[start:]
 
 
@@ -192,9 +203,10 @@ def _answer(sock: socket.socket, model: str) -> None:
             blobs.insert(0, _SPOKEN)
     messages = _Messages()
     while data := sock.recv(262_144):
-        for opcode, length in messages.feed(data):
+        for opcode, length, answer in messages.feed(data):
+            if answer:
+                sock.sendall(answer)
             if opcode == 8:
-                sock.sendall(b"\x88\x02\x03\xe8")
                 return
             if opcode == 1 and length < _SMALL:
                 for blob in blobs:
@@ -243,9 +255,10 @@ class _Live:
     def _receive(self, sock: socket.socket) -> bool:
         try:
             while data := sock.recv(65_536):
-                for opcode, _ in self._messages[sock].feed(data):
+                for opcode, _, answer in self._messages[sock].feed(data):
+                    if answer:
+                        sock.send(answer)
                     if opcode == 8:
-                        sock.send(b"\x88\x02\x03\xe8")
                         return False
                 if not isinstance(sock, ssl.SSLSocket):
                     return True
