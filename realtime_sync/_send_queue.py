@@ -336,6 +336,10 @@ class SendQueue:
     def _insert(self, entry: Entry) -> None:
         lane = entry[0]
         if lane is Lane.URGENT:
+            # Only the latest ping needs an answer (RFC 6455, 5.5.3), so that pings of a
+            # server which reads nothing take no memory.
+            if self._entries and self._entries[0][0] is Lane.URGENT:
+                self._size -= len(self._entries.popleft()[1][1])
             self._entries.appendleft(entry)
             return
         if lane is Lane.CLEAR:

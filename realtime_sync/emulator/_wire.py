@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import re
 from typing import Any
+
+import orjson
 
 from ..errors import DecodeError
 from ..protocol import (
@@ -35,8 +36,10 @@ def decode_message(data: str | bytes, dialect: Dialect) -> ClientEvent:
 
 def _explain(data: str | bytes, exc: DecodeError) -> RequestError:
     try:
-        payload = json.loads(data)
-    except (ValueError, RecursionError):
+        # What this reads can be written again; the one of the standard library takes
+        # strings that are no Unicode.
+        payload = orjson.loads(data)
+    except orjson.JSONDecodeError:
         return _invalid_event("The message is not valid JSON.")
     if not isinstance(payload, dict):
         return _invalid_event("The message is not a JSON object.")

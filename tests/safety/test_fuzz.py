@@ -31,9 +31,9 @@ _TEXTS = [
 @pytest.mark.parametrize(
     "path", FOUND, ids=lambda path: f"{path.parent.name}-{path.name}"
 )
-def test_found_cases(path: object) -> None:
+def test_found_cases(path: Path) -> None:
     """What was found once stays right."""
-    TARGETS[path.parent.name](path.read_bytes())  # type: ignore[attr-defined]
+    TARGETS[path.parent.name](path.read_bytes())
 
 
 @pytest.mark.parametrize("name", TARGETS)
