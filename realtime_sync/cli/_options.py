@@ -46,7 +46,12 @@ class Link:
         """
         if not self.service.is_emulated:
             return self.service.client()
-        client, emulator = self.service.start_emulator()
+        try:
+            client, emulator = self.service.start_emulator()
+        except ImportError as exc:
+            raise ImportError(
+                f"{exc}; or name a service with --endpoint or AZURE_OPENAI_ENDPOINT"
+            ) from exc
         click.get_current_context().call_on_close(emulator.close)
         self.output.notice(
             f"{self.service.source}: talking to an emulator in this process"

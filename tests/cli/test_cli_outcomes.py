@@ -219,6 +219,18 @@ def test_missing_library_is_told_with_its_extra(library: str) -> None:
     assert "pip install 'realtime_sync[cli]'" in ended.stderr
 
 
+def test_nothing_to_talk_to() -> None:
+    """Without an endpoint and without the emulator, both ways out are named."""
+    script = (
+        "import sys; sys.modules['websockets'] = None\n"
+        "from realtime_sync.cli import main; sys.exit(main(['speak', 'x']))"
+    )
+    remedy = _python(script).stderr.splitlines()[-1]
+
+    assert "pip install 'realtime_sync[emulator]'" in remedy
+    assert "AZURE_OPENAI_ENDPOINT" in remedy
+
+
 def test_library_does_without_click_and_rich() -> None:
     """Importing the library, or its doctor, imports neither of them."""
     script = (
