@@ -1,0 +1,267 @@
+"""
+One seed is one run: a program of several threads, over a network with troubles.
+
+Afterwards the emulator's record is compared with what the callers did. Nothing may be
+missing in the session that they end up with, nothing may be there twice, and every call
+has to have returned.
+"""
+
+from __future__ import annotations
+
+import collections
+import random
+import threading
+from collections.abc import Iterator, Sequence
+from time import monotonic
+
+import attrs
+import comparison
+from proxy import KINDS, Direction, Kind, Proxy, Trouble
+from script import PATIENCE, Caller, Ledger, answer, callers, message
+
+from realtime_sync import (
+    ConnectionClosed,
+    ConnectError,
+    RealtimeClient,
+    RealtimeConnection,
+    RealtimeError,
+    Reconnected,
+    ReconnectPolicy,
+)
+from realtime_sync.emulator import EmulatorSettings, RealtimeEmulator
+
+
+__all__ = ["Outcome", "Stage", "run"]
+
+_END = 60.0  # seconds in which a run is over unless something hangs
+_TROUBLES = 6  # of a run, at most
+_POLICY = ReconnectPolicy(
+    connect_tries=50, tries=500, first_delay=0.0, max_delay=0.0, deadline=None
+)
+_FENCE = "fence"
+
+
+@attrs.define
+class Outcome:
+    """
+    What came of a run.
+
+    Attributes:
+        seed: The seed.
+        secure: Whether it was over TLS.
+        spoilt: Whether bytes were changed that nothing protects, so that nothing is
+            promised but an end.
+        troubles: How often which trouble happened.
+        sessions: How many the run took.
+        seconds: How long it took.
+        lost: What is missing in the end, in words.
+        doubled: What is there twice.
+        disordered: What is not in the order in which it was sent.
+        hung: Which calls did not return.
+        wrong: What else is not as it should be.
+    """
+
+    seed: int
+    secure: bool
+    spoilt: bool = False
+    troubles: collections.Counter[Kind] = attrs.field(factory=collections.Counter)
+    sessions: int = 0
+    seconds: float = 0.0
+    lost: list[str] = attrs.field(factory=list)
+    doubled: list[str] = attrs.field(factory=list)
+    disordered: list[str] = attrs.field(factory=list)
+    hung: list[str] = attrs.field(factory=list)
+    wrong: list[str] = attrs.field(factory=list)
+
+    @property
+    def faults(self) -> list[str]:
+        """All that is wrong, in words that begin with what kind it is of."""
+        kinds = ("lost", "doubled", "disordered", "hung", "wrong")
+        return [f"{kind}: {each}" for kind in kinds for each in getattr(self, kind)]
+
+
+class Stage:
+    """The servers for any number of runs; a context manager."""
+
+    def __init__(self) -> None:
+        settings = EmulatorSettings.instant()
+        self._emulators = {
+            secure: RealtimeEmulator(replies=answer, settings=settings, tls=secure)
+            for secure in (False, True)
+        }
+
+    def __enter__(self) -> Stage:
+        for emulator in self._emulators.values():
+            emulator.start()
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        for emulator in self._emulators.values():
+            emulator.close()
+
+    def emulator(self, *, secure: bool) -> RealtimeEmulator:
+        """The server for ws or for wss."""
+        return self._emulators[secure]
+
+
+def draw_troubles(chance: random.Random, *, secure: bool) -> Iterator[Trouble]:
+    """Yield the troubles of a run, on one connection after the other."""
+    connection = 0
+    for _ in range(chance.randint(1, _TROUBLES)):
+        kind = chance.choice(KINDS)
+        direction: Direction = chance.choice(("up", "down"))
+        yield Trouble(
+            kind=kind,
+            connection=connection,
+            direction=direction,
+            # The first few are the handshake; most of what follows is in the first 100.
+            unit=min(int(chance.expovariate(1 / 20)), 200),
+            offset=chance.choice((0, None, chance.randrange(1, 100_000))),
+            seconds=chance.choice((0.01, 0.1, 0.3)),
+        )
+        if kind in ("dead", "fin", "reset") or (kind == "corrupt" and secure):
+            connection += 1
+        elif chance.random() < 0.3:
+            connection += 1
+
+
+def run(seed: int, stage: Stage) -> Outcome:
+    """Run a seed and say what came of it."""
+    chance = random.Random(seed)
+    secure = chance.random() < 0.4
+    outcome = Outcome(seed, secure)
+    began = monotonic()
+    emulator = stage.emulator(secure=secure)
+    troubles = list(draw_troubles(chance, secure=secure))
+    with Proxy(emulator.port, troubles, secure=secure, seed=seed) as proxy:
+        _Run(chance, outcome, emulator, proxy).play()
+        outcome.troubles = proxy.happened
+    outcome.seconds = monotonic() - began
+    return outcome
+
+
+class _Run:
+    """A run while it is played."""
+
+    def __init__(
+        self,
+        chance: random.Random,
+        outcome: Outcome,
+        emulator: RealtimeEmulator,
+        proxy: Proxy,
+    ) -> None:
+        self._chance = chance
+        self._outcome = outcome
+        self._emulator = emulator
+        self._proxy = proxy
+        self._name = f"run-{outcome.seed}"
+        self._ledger = Ledger()
+        self._notices: list[Reconnected] = []
+
+    def play(self) -> None:
+        try:
+            connection = self._client().connect()
+        except (ConnectError, RealtimeError, TimeoutError) as exc:
+            if not self._is_spoilt():
+                self._outcome.wrong.append(f"connect: {exc!r}")
+            return
+        connection.on(Reconnected, self._notices.append)
+        connection.on_error(lambda exc: self._ledger.errors.append(f"told: {exc!r}"))
+        try:
+            self._play(connection)
+        finally:
+            self._leave(connection)
+
+    def _client(self) -> RealtimeClient:
+        scheme = "wss" if self._outcome.secure else "ws"
+        return RealtimeClient(
+            f"{scheme}://127.0.0.1:{self._proxy.port}",
+            "key",
+            model="m",
+            session={
+                "instructions": "0",
+                "output_modalities": ["text"],
+                "audio": {"input": {"turn_detection": None}},
+            },
+            headers={"x-run": self._name},
+            keep_audio=self._chance.random() < 0.3,
+            proxy="",
+            ssl_context=self._emulator.ssl_context(),
+            reconnect=attrs.evolve(
+                _POLICY, resume_responses=self._chance.random() < 0.3
+            ),
+            open_timeout=2.0,
+            close_timeout=2.0,
+            ping_interval=0.5,
+            ping_timeout=0.5,
+        )
+
+    def _play(self, connection: RealtimeConnection) -> None:
+        try:
+            programs = callers(self._chance, connection, self._ledger)
+        except (ConnectionClosed, TimeoutError, RealtimeError) as exc:
+            if not self._is_spoilt():
+                self._outcome.wrong.append(f"set up: {exc!r}")
+            return
+        self._run_all(programs)
+        self._proxy.calm()
+        try:
+            connection.create_item(message(_FENCE, "the end"), timeout=PATIENCE)
+        except (ConnectionClosed, TimeoutError) as exc:
+            if not self._is_spoilt():
+                self._outcome.wrong.append(f"the end: {exc!r}")
+        if not self._is_spoilt():
+            self._compare(connection)
+
+    def _run_all(self, programs: Sequence[Caller]) -> None:
+        threads = [
+            threading.Thread(target=each.run, name=f"{self._name} {each.name}")
+            for each in programs
+        ]
+        for thread in threads:
+            thread.start()
+        deadline = monotonic() + _END
+        for thread in threads:
+            thread.join(max(0.0, deadline - monotonic()))
+            if thread.is_alive():
+                self._outcome.hung.append(thread.name)
+        self._outcome.hung += self._ledger.slow
+
+    def _is_spoilt(self) -> bool:
+        """Tell whether bytes were changed that nothing protects."""
+        spoilt = not self._outcome.secure and self._proxy.happened["corrupt"] > 0
+        self._outcome.spoilt = spoilt
+        return spoilt
+
+    def _compare(self, connection: RealtimeConnection) -> None:
+        outcome, sessions = self._outcome, self._sessions()
+        outcome.sessions = len(sessions)
+        outcome.wrong += self._ledger.errors
+        final = [
+            each for each in sessions if _FENCE in {item.id for item in each.items}
+        ]
+        if not final:
+            outcome.lost.append("the item that was created last")
+            return
+        found = comparison.compare(
+            self._ledger, sessions, final[-1], self._notices, connection
+        )
+        outcome.lost += found.lost
+        outcome.doubled += found.doubled
+        outcome.disordered += found.disordered
+        outcome.wrong += found.wrong
+
+    def _sessions(self) -> list[comparison.SessionRecord]:
+        return [
+            each
+            for each in list(self._emulator.sessions)
+            if each.headers.get("x-run") == self._name
+        ]
+
+    def _leave(self, connection: RealtimeConnection) -> None:
+        connection.close()
+        channel = connection._channel
+        for thread in (channel._reader, channel._writer):
+            thread.join(5.0)
+            if thread.is_alive():
+                self._outcome.hung.append(thread.name)
