@@ -140,13 +140,14 @@ def _chart(rows: list[Row], results: Results, path: Path) -> None:
             ends = (position - height / 2, position + 0.85 - height / 2)
             axes.plot([row.target] * 2, ends, "k--", linewidth=1)
     axes.set_xscale("log")
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.set_ylim(-0.2, len(rows))
     axes.set_yticks([n + 0.4 for n in range(len(rows))], [row.name for row in rows])
     axes.invert_yaxis()
     axes.set_xlabel(
-        "share of openai-python's sync client, logarithmic; less is better; "
-        "dashed: what this client aims at"
+        "share of openai-python's sync client (logarithmic); dashed: the target"
     )
-    axes.legend(fontsize=8)
+    axes.legend(loc="lower center", bbox_to_anchor=(0.4, 1), ncols=4, fontsize=8)
     figure.tight_layout()
     figure.savefig(path)
 
