@@ -225,7 +225,9 @@ class _Site:
             if self._client is None:
                 client = self._work.client
                 made = client if isinstance(client, RealtimeClient) else client()
-                self._client = made
+                # An item is tried again as a whole, and a 429 is for everybody here:
+                # a connection that helped itself would hide both.
+                self._client = attrs.evolve(made, reconnect=None)
             return self._client
 
     def _give_back(self, connection: AnyConnection, is_good: bool) -> None:

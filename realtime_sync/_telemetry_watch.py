@@ -101,7 +101,6 @@ class _Open:
     """A response that goes on."""
 
     span: Span
-    parent: Context
     began: float
     has_output: bool = False
     has_audio: bool = False
@@ -127,9 +126,9 @@ class Watch:
         self._lock = threading.Lock()
         self._asked: list[_Asked] = []
         self._open: dict[str, _Open] = {}
-        # Of responses that may have called functions: the response's own context, and
-        # its parent's, which is that of the response that follows.
-        self._ended: OrderedDict[str, tuple[Context, Context]] = OrderedDict()
+        # The context of each response, and its parent's, which is also that of the
+        # response that follows upon function calls.
+        self._contexts: OrderedDict[str, tuple[Context, Context]] = OrderedDict()
         self._follow_up = self._parent
         self._turn_ended: tuple[int, float] | None = None
         self._connection: Callable[[], Any] = lambda: None
@@ -191,7 +190,9 @@ class Watch:
             names.OPERATION: "execute_tool",
             names.TOOL_NAME: context.name,
         }
-        parent, _ = self._ended.get(context.response.id or "", (self._parent, None))
+        parent, self._follow_up = self._contexts.get(
+            context.response.id or "", (self._parent, self._parent)
+        )
         with self._instruments.tracer.start_as_current_span(
             f"execute_tool {context.name}",
             parent,
@@ -259,8 +260,12 @@ class Watch:
             {**attributes, **self._identity(), names.RESPONSE_ID: response_id},
             start_time=at_ns,
         )
+        # Now, as functions may be called before the end of the response is here.
+        self._contexts[response_id] = trace.set_span_in_context(span, parent), parent
+        if len(self._contexts) > _KEPT:
+            self._contexts.popitem(last=False)
         with self._lock:
-            self._open[response_id] = _Open(span, parent, at)
+            self._open[response_id] = _Open(span, at)
 
     def _beginning(self, response_id: str) -> tuple[Context, int, float]:
         """Return under what a response began, and when, on both clocks."""
@@ -304,16 +309,8 @@ class Watch:
                 span.set_attributes(self._said(response))
         if response.status == "failed":
             fail(span, attributes, error_of(response))
-        self._remember(response_id, going)
         self._measure(response, going, attributes)
         span.end()
-
-    def _remember(self, response_id: str, going: _Open) -> None:
-        own = trace.set_span_in_context(going.span, going.parent)
-        self._ended[response_id] = own, going.parent
-        self._follow_up = going.parent
-        if len(self._ended) > _KEPT:
-            self._ended.popitem(last=False)
 
     def _measure(
         self, response: Response, going: _Open, attributes: Attributes
