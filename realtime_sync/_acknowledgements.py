@@ -57,7 +57,7 @@ Command = ClientEvent | Mapping[str, Any]
 TOKEN_KEY = "realtime_sync"
 """The entry in a response's metadata that tells who asked for it."""
 
-_MOST_UNAWAITED = 1_000  # commands whose answers nobody waits for
+_MOST_UNAWAITED = 10_000  # commands whose answers nobody waits for
 
 # Which command an error is about, by its code, where it names no event.
 _KIND_BY_CODE: Mapping[str, str] = {
@@ -145,8 +145,8 @@ def _fits(command: Command) -> Callable[[ServerEvent], bool]:
     return lambda event: item_id == _item_id(event)
 
 
-def _ignore(event_id: str, answer: ServerEvent | None) -> None:
-    """Do nothing with a confirmation."""
+def _ignore(pending: Pending) -> None:
+    """Do nothing with a command that has its answer, or is not waited for."""
 
 
 def _token(event: Any) -> Any:
@@ -222,13 +222,14 @@ class Acknowledgements:
         monitor: Of the connection.
 
     Attributes:
-        on_confirmed: Is called on the reader thread with the id of a command that was
-            answered, and the event that acknowledged it, or None if it was refused.
+        on_confirmed: Is called on the reader thread with a command that was answered.
+        on_given_up: Is called with one whose answer will not be recognized any more.
     """
 
     def __init__(self, monitor: Monitor) -> None:
         self._monitor = monitor
-        self.on_confirmed: Callable[[str, ServerEvent | None], None] = _ignore
+        self.on_confirmed: Callable[[Pending], None] = _ignore
+        self.on_given_up: Callable[[Pending], None] = _ignore
         self._settled = monitor.condition()
         self._pending: deque[Pending] = deque()
         self._unawaited = 0
@@ -256,6 +257,7 @@ class Acknowledgements:
             awaited: Whether `wait()` will be called.
         """
         pending = Pending(command, fits, awaited=awaited)
+        forgotten = None
         with self._monitor.lock:
             if self._end is not None:
                 raise self._end()
@@ -263,7 +265,9 @@ class Acknowledgements:
             if not awaited:
                 self._unawaited += 1
                 if self._unawaited > _MOST_UNAWAITED:
-                    self._forget_oldest_unawaited()
+                    forgotten = self._forget_oldest_unawaited()
+        if forgotten is not None:
+            self.on_given_up(forgotten)
         return pending
 
     def wait(self, pending: Pending, timeout: float | None) -> ServerEvent:
@@ -291,8 +295,11 @@ class Acknowledgements:
     def forget(self, pending: Pending) -> None:
         """Stop waiting for an answer to *pending*."""
         with self._monitor.lock:
-            if pending in self._pending:
+            given_up = pending in self._pending
+            if given_up:
                 self._remove(pending)
+        if given_up:
+            self.on_given_up(pending)
 
     def refuse(self, event: ErrorEvent) -> bool:
         """End the command that an error is about; tell whether one waited for it."""
@@ -308,7 +315,7 @@ class Acknowledgements:
                 self._remove(pending)
             self._settled.notify_all()
         for pending in found:
-            self.on_confirmed(pending.event_id, None)
+            self.on_confirmed(pending)
         return any(pending.awaited for pending in found)
 
     def settle_all(
@@ -322,7 +329,7 @@ class Acknowledgements:
                 self._remove(pending)
             self._settled.notify_all()
         for pending in found:
-            self.on_confirmed(pending.event_id, pending.answer)
+            self.on_confirmed(pending)
         return [pending.answer for pending in found if pending.answer is not None]
 
     def end(self, error: Callable[[], BaseException]) -> None:
@@ -347,7 +354,7 @@ class Acknowledgements:
     def _acknowledge(self, event: ServerEvent) -> None:
         found = self._settle(event) if self._pending else None
         if found is not None:
-            self.on_confirmed(found.event_id, event)
+            self.on_confirmed(found)
 
     def _settle(self, event: ServerEvent) -> Pending | None:
         with self._monitor.lock:
@@ -364,9 +371,10 @@ class Acknowledgements:
         if not pending.awaited:
             self._unawaited -= 1
 
-    def _forget_oldest_unawaited(self) -> None:
+    def _forget_oldest_unawaited(self) -> Pending:
         oldest = next(each for each in self._pending if not each.awaited)
         self._remove(oldest)
+        return oldest
 
     def _named(self, event_id: str) -> Sequence[Pending]:
         return [each for each in self._pending if each.event_id == event_id]

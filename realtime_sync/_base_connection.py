@@ -173,6 +173,7 @@ class BaseConnection(Shown):
 
     def _register_handlers(self) -> None:
         """Register what absorbs events; subclasses put their own in front."""
+        self._absorber.register(self._memory.session_handlers())
         self._absorber.register(
             self._acknowledgements.handlers(), self._acknowledgements.end
         )

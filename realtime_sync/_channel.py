@@ -371,7 +371,7 @@ class Channel:
         Raises:
             ConnectionClosed: The connection has ended.
         """
-        cause, self._loss = self._loss or cause, None
+        cause = self._loss or cause
         recovery = self._recovery
         if self._state is State.OPEN and recovery and recovery.worthwhile(cause):
             try:
@@ -407,6 +407,7 @@ class Channel:
         """Take the transport from the writer, and return it when the writer is off."""
         with self._monitor.lock:
             transport, self._transport = self._transport, None
+            self._loss = None
         assert transport is not None
         if abort:
             transport.abort()
@@ -523,11 +524,14 @@ class Channel:
         """Tell the reader, which owns the way back, that the transport is lost."""
         cause = exc if isinstance(exc, ConnectionClosed) else _broken(str(exc))
         cause.__cause__ = cause.__cause__ or (exc if exc is not cause else None)
-        if transport is self._transport:
-            if self._recovery is None or self._state is not State.OPEN:
-                self._end(cause)
-            else:
+        ends = self._recovery is None or self._state is not State.OPEN
+        with self._monitor.lock:
+            current = transport is self._transport
+            if current and not ends:
                 self._loss = self._loss or cause
+        if current:
+            if ends:
+                self._end(cause)
             transport.abort()
         with self._monitor.lock:
             # The reader takes the transport away, or ends the connection.

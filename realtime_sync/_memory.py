@@ -14,7 +14,13 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from ._absorber import Absorber
-from ._acknowledgements import Acknowledgements, Command, field_of, new_event_id
+from ._acknowledgements import (
+    Acknowledgements,
+    Command,
+    Pending,
+    field_of,
+    new_event_id,
+)
 from ._conversation_restore import Loss, restoration
 from ._lanes import Entry, Lane
 from ._retained import Repeated
@@ -94,6 +100,7 @@ class Memory:
         self._absorber = absorber
         self._acknowledgements = acknowledgements
         acknowledgements.on_confirmed = self._confirm
+        acknowledgements.on_given_up = lambda each: queue.give_up(each.event_id)
         self._queue = queue
         self._dialect: Dialect = dialect
         self.conversation: Conversation | None = None
@@ -107,11 +114,17 @@ class Memory:
     def handlers(self) -> Mapping[type[ServerEvent], Callable[[Any], None]]:
         """Return what to call with which events, after the acknowledgements."""
         return {
-            SessionCreated: self._on_session,
-            SessionUpdated: self._on_session,
             InputAudioBufferCommitted: self._on_committed,
             ResponseDone: self._on_response_done,
         }
+
+    def session_handlers(self) -> Mapping[type[ServerEvent], Callable[[Any], None]]:
+        """
+        Return what to call with which events, before the acknowledgements.
+
+        Whoever waits for an update may use what it changed at once.
+        """
+        return {SessionCreated: self._on_session, SessionUpdated: self._on_session}
 
     # After a loss
 
@@ -127,6 +140,11 @@ class Memory:
         if self.conversation is None:
             return Remembered(session=session)
         taken = self.conversation.snapshot()
+        if self.responses is not None:  # what will be said again, need not be told
+            again = self.responses.is_to_be_resumed
+            taken["items"] = [
+                each for each in taken["items"] if not again(each["item"].get("id"))
+            ]
         for record in taken["items"]:
             self._fill_in_audio(record["item"])
         plan = restoration(taken)
@@ -149,7 +167,9 @@ class Memory:
         for create in creates:
             self._acknowledgements.expect(create, awaited=False)
         self._unanswered = None
-        return self._queue.repeat([self._entry(create) for create in creates])
+        repeated = self._queue.repeat([self._entry(create) for create in creates])
+        self._settle_truncations()  # of those who asked for them meanwhile
+        return repeated
 
     @property
     def lost_responses(self) -> tuple[str, ...]:
@@ -180,11 +200,16 @@ class Memory:
         frame = TEXT, encode(create, self._dialect)
         return Lane.COMMAND, frame, create.event_id or None
 
-    def _confirm(self, event_id: str, answer: ServerEvent | None) -> None:
-        audio = self._queue.confirm(event_id)
+    def _confirm(self, command: Pending) -> None:
+        answer = command.answer
+        audio = self._queue.confirm(command.event_id)
         if isinstance(answer, InputAudioBufferCommitted):
             self._confirmed_commit = answer
             self._unanswered = (answer.item_id, audio) if audio else None
+        elif isinstance(answer, SessionUpdated):
+            session = field_of(command.command, "session")
+            tools = field_of(session, "tools") if session else None
+            self.secret_tools = tools or self.secret_tools
 
     def _on_session(self, event: SessionCreated | SessionUpdated) -> None:
         self.session = event.session

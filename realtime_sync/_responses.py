@@ -201,6 +201,14 @@ class ResponseRouter:
             self._cancelling = response_id
         self._send_cancel(response_id)
 
+    def is_to_be_resumed(self, item_id: str | None) -> bool:
+        """Tell whether an item is of a response that a loss now would have resumed."""
+        with self._monitor.lock:
+            return item_id is not None and any(
+                stream.has_item(item_id) and self._would_resume(stream)
+                for stream in self._streams_in_progress()
+            )
+
     # The end
 
     def lose(self, error: ErrorMaker) -> None:
@@ -213,7 +221,7 @@ class ResponseRouter:
             self.lost = sorted(self._in_progress())
             self.resumed, self.resumable = [], []
             for stream in self._streams_in_progress():
-                if self._resumes and stream.request and not stream.cancelling:
+                if stream.request and self._would_resume(stream):
                     self._expect_again(stream, stream.request)
                 else:
                     stream.end(error)
@@ -309,6 +317,9 @@ class ResponseRouter:
     def _streams_in_progress(self) -> list[ResponseStream]:
         streams = [ref() for ref in list(self._followed.values())]
         return [stream for stream in streams if stream is not None]
+
+    def _would_resume(self, stream: ResponseStream) -> bool:
+        return self._resumes and bool(stream.request) and not stream.cancelling
 
     def _forget_progress(self) -> None:
         self._followed.clear()

@@ -108,6 +108,10 @@ class Retained:
                 return audio if lane is Lane.COMMIT else ()
         return ()
 
+    def give_up(self, key: str) -> None:
+        """Let go a command of which nobody will learn whether the server took it."""
+        self._entries = deque(each for each in self._entries if each[2] != key)
+
     def committed(self) -> None:
         """Let go all audio: the server ended a turn by itself."""
         self._let_audio_go(len(self._entries))

@@ -179,6 +179,16 @@ class SendQueue:
         with self._lock:
             return self._retained.confirm(key)
 
+    def give_up(self, key: str) -> None:
+        """Take note that the answer to a command will not be recognized any more."""
+        if self._retained is None:
+            return
+        with self._lock:
+            self._retained.give_up(key)
+            for index, (lane, frame, found) in enumerate(self._entries):
+                if found == key:
+                    self._entries[index] = lane, frame, None
+
     def committed(self) -> None:
         """Forget the audio of a turn that the server ended by itself."""
         if self._retained is not None:

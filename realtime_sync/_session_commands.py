@@ -21,7 +21,7 @@ from .audio import (
     ulaw_encode,
 )
 from .audio.loading import is_stream
-from .protocol._model import UNSET, Model
+from .protocol._model import Model
 from .protocol.client_events import (
     InputAudioBufferClear,
     InputAudioBufferCommit,
@@ -94,9 +94,6 @@ class SessionCommands(BaseConnection):
             event_id=new_event_id(), session=self._session_model(session)
         )
         updated = cast("SessionUpdated", self._command(event, timeout))
-        tools = getattr(event.session, "tools", None)
-        if tools is not UNSET:
-            self._memory.secret_tools = tools
         return updated.session
 
     def _session_model(self, session: Session | Mapping[str, Any]) -> Any:
