@@ -120,9 +120,7 @@ def _disordered_items(ledger: Ledger, final: SessionRecord) -> Iterator[str]:
         yield "turns"
 
 
-def _wrong_items(
-    final: SessionRecord, connection: RealtimeConnection
-) -> Iterator[str]:
+def _wrong_items(final: SessionRecord, connection: RealtimeConnection) -> Iterator[str]:
     here = [item.id for item in connection.conversation]
     if here != _ids(final):
         yield f"this side has the items {here}, the server {_ids(final)}"
@@ -171,9 +169,7 @@ def _wrong_settings(
         yield f"tools {final.config.tools}"
 
 
-def _untold_losses(
-    ledger: Ledger, notices: Sequence[Reconnected]
-) -> Iterator[str]:
+def _untold_losses(ledger: Ledger, notices: Sequence[Reconnected]) -> Iterator[str]:
     told = {each for notice in notices for each in notice.lost_responses}
     for response_id in set(filter(None, ledger.lost_responses)) - told:
         yield f"response {response_id}, and nobody was told"

@@ -20,8 +20,8 @@ from proxy import KINDS, Direction, Kind, Proxy, Trouble
 from script import PATIENCE, Caller, Ledger, answer, callers, message
 
 from realtime_sync import (
-    ConnectionClosed,
     ConnectError,
+    ConnectionClosed,
     RealtimeClient,
     RealtimeConnection,
     RealtimeError,
@@ -119,10 +119,8 @@ def draw_troubles(chance: random.Random, *, secure: bool) -> Iterator[Trouble]:
             offset=chance.choice((0, None, chance.randrange(1, 100_000))),
             seconds=chance.choice((0.01, 0.1, 0.3)),
         )
-        if kind in ("dead", "fin", "reset") or (kind == "corrupt" and secure):
-            connection += 1
-        elif chance.random() < 0.3:
-            connection += 1
+        ends = kind in ("dead", "fin", "reset") or (kind == "corrupt" and secure)
+        connection += ends or chance.random() < 0.3
 
 
 def run(seed: int, stage: Stage) -> Outcome:

@@ -28,7 +28,7 @@ from realtime_sync import (
 from realtime_sync.emulator import Reply, Turn, call
 
 
-__all__ = ["PATIENCE", "Caller", "Ledger", "answer", "callers", "callers_of_all"]
+__all__ = ["PATIENCE", "Caller", "Ledger", "answer", "callers"]
 
 PATIENCE = 20.0  # seconds that no step takes unless something hangs
 _MS = 48  # bytes of PCM
