@@ -18,6 +18,7 @@ from .errors import ConnectError
 
 __all__ = ["check_dns", "check_proxy", "check_tcp", "check_tls", "check_tunnel"]
 
+_SHOWN = 5  # names of a certificate
 _SOON = 14  # days before its end in which a certificate is worth a word
 
 
@@ -161,8 +162,9 @@ def _describe(chain: Sequence[Any]) -> list[str]:
     lines = []
     for number, each in enumerate(chain):
         kind = "certificate" if number == 0 else "signed by"
+        names = "" if number else _names(each)
         lines.append(
-            f"{kind} {_name(each.subject)}, issuer {_name(each.issuer)}, "
+            f"{kind} {_name(each.subject)}{names}, issuer {_name(each.issuer)}, "
             f"valid until {_end(each):%Y-%m-%d}"
         )
     return lines
@@ -171,10 +173,23 @@ def _describe(chain: Sequence[Any]) -> list[str]:
 def _name(name: Any) -> str:
     from cryptography.x509.oid import NameOID
 
-    for oid in (NameOID.COMMON_NAME, NameOID.ORGANIZATION_NAME):
-        if found := name.get_attributes_for_oid(oid):
-            return repr(str(found[0].value))
-    return repr(name.rfc4514_string())
+    common = name.get_attributes_for_oid(NameOID.COMMON_NAME)
+    return repr(str(common[0].value) if common else name.rfc4514_string())
+
+
+def _names(certificate: Any) -> str:
+    """Return the hosts that a certificate is for, for whoever uses another name."""
+    from cryptography import x509
+
+    try:
+        found = certificate.extensions.get_extension_for_class(
+            x509.SubjectAlternativeName
+        ).value
+    except (x509.ExtensionNotFound, ValueError):
+        return ""
+    hosts = [str(each.value) for each in found]
+    more = ", …" if len(hosts) > _SHOWN else ""
+    return f" for {', '.join(hosts[:_SHOWN])}{more}"
 
 
 def _end(certificate: Any) -> datetime.datetime:

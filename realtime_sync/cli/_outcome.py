@@ -76,6 +76,7 @@ _NAMES: Mapping[str, str] = {
     "or give the endpoint": "or give --endpoint",
     "give the credential": "name the variable that holds the key with --key-env",
     "pass an ssl_context that trusts it": "with --ca-file",
+    "(scope= sets another)": "(--scope sets another)",
     "pass overwrite=True": "give --overwrite",
 }
 
