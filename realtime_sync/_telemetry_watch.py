@@ -221,8 +221,11 @@ class Watch:
             ResponseCreated: self._on_created,
             ResponseOutputAudioDelta: self._on_audio,
             ResponseOutputTextDelta: self._on_output,
-            ResponseDone: self._on_done,
         }
+
+    def first_handlers(self) -> Mapping[type[ServerEvent], Callable[[Any], None]]:
+        """Return what to call before anybody else, such as who runs functions."""
+        return {ResponseDone: self._on_done}
 
     def lose(self, error: Callable[[], Exception]) -> None:
         """Note that the responses that go on will have no end."""
