@@ -15,9 +15,10 @@ pytest.importorskip("wsproto")
 from flask import Flask, current_app, g, request
 from flask_bridge import WAIT, Served
 
-from realtime_sync import RealtimeClient
+from realtime_sync import RealtimeClient, ReconnectPolicy
 from realtime_sync.emulator import (
     EmulatorSettings,
+    Fault,
     RealtimeEmulator,
     Reply,
     ToneSpeech,
@@ -393,6 +394,29 @@ def test_the_end_of_the_service_is_told(
         code, reason = browser.wait_closed()
         assert 4502 == code
         assert "reconnect" in reason
+
+
+def test_a_client_that_reconnects_keeps_the_browser() -> None:
+    """Where the client reconnects, the browser stays, and learns what was lost."""
+    fault = Fault.close(1011, at="response.output_audio.delta", skip=1)
+    app = Flask(__name__)
+    with RealtimeEmulator(
+        speech="tone", settings=EmulatorSettings.instant(), faults=[fault]
+    ) as emulator:
+        policy = ReconnectPolicy(first_delay=0.0)
+        client = RealtimeClient(emulator.endpoint, "key", model="m", reconnect=policy)
+        app.extensions["bridges"] = [Realtime(app, client, public=True)]
+        with Served(app) as served, served.open(start={"turns": "push"}) as browser:
+            browser.send(type="text", text="Hello")
+            lost = browser.expect("response_done")
+            error = browser.expect("error")
+            browser.send(type="text", text="Once more")
+            again = browser.expect("response_done")
+
+    assert ("failed", "connection_lost") == (lost["status"], lost["reason"])
+    assert "connection_lost" == error["code"]
+    assert "completed" == again["status"]
+    assert 2 == len(emulator.sessions)
 
 
 def test_a_service_that_is_away_is_told(

@@ -26,7 +26,7 @@ from flask import (
 from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.security import check_password_hash, generate_password_hash
 
-from realtime_sync import RealtimeClient
+from realtime_sync import RealtimeClient, ReconnectPolicy
 from realtime_sync.flask import Limits, Realtime, Transcript
 from realtime_sync.flask.views import answer_wav, client_secret, stream_text
 
@@ -58,9 +58,10 @@ def secret_key(folder: Path) -> str:
 
 def make_client() -> RealtimeClient:
     """Return a client of the service, or of an emulator where none is set up."""
+    settings = {"session": SESSION, "reconnect": ReconnectPolicy()}
     if os.environ.get("AZURE_OPENAI_ENDPOINT") or os.environ.get("OPENAI_API_KEY"):
-        return RealtimeClient.from_environment(session=SESSION)
-    return RealtimeClient.emulated(session=SESSION)
+        return RealtimeClient.from_environment(**settings)
+    return RealtimeClient.emulated(**settings)
 
 
 app = Flask(__name__)

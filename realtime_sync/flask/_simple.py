@@ -35,6 +35,7 @@ from ..protocol.server_events import (
     ResponseOutputTextDelta,
     ResponseOutputTextDone,
 )
+from ..reconnect import Reconnected
 from ._codes import CloseCode, SessionEnd
 from ._desk import BadMessage, Desk
 
@@ -89,6 +90,7 @@ class SimpleDesk(Desk):
         on(ResponseOutputItemDone, self._on_output_item)
         on(ConversationItemDone, self._on_item)
         on(ResponseDone, self._on_done)
+        on(Reconnected, self._on_reconnected)
 
     # What the browser asks for, on the server's thread
 
@@ -290,6 +292,12 @@ class SimpleDesk(Desk):
         )
         if response.status == "failed":
             self.complain("response_failed", "The model could not answer.")
+
+    def _on_reconnected(self, event: Reconnected) -> None:
+        for response_id in event.lost_responses:
+            done = {"type": "response_done", "response_id": response_id}
+            self.outbox.put({**done, "status": "failed", "reason": "connection_lost"})
+            self.complain("connection_lost", "The model was away for a moment.")
 
 
 def turn_detection_of(connection: Any) -> Any:
