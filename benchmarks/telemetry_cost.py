@@ -110,7 +110,7 @@ def watch_of(kind: str) -> Watch:
 
 
 def turn_of(watch: Watch) -> Callable[[], None]:
-    handlers = {**watch.handlers(), **watch.first_handlers()}
+    handlers = watch.handlers()
 
     def turn() -> None:
         handlers[ResponseCreated](_CREATED)

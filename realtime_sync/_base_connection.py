@@ -166,7 +166,6 @@ class BaseConnection(Shown):
         self._absorber.absorb(opened.created)
         if watch is not None:
             self._absorber.register(watch.handlers(), watch.end, watch.lose)
-            self._absorber.register(watch.first_handlers(), first=True)
             watch.attach(self)
         # Last: from here on other threads use all of the above.
         _open_channels.add(self._channel)

@@ -102,6 +102,7 @@ class _Open:
 
     span: Span
     began: float
+    ended_ns: int | None = None
     has_output: bool = False
     has_audio: bool = False
 
@@ -190,8 +191,13 @@ class Watch:
             names.OPERATION: "execute_tool",
             names.TOOL_NAME: context.name,
         }
+        response_id = context.response.id or ""
+        with self._lock:
+            # Who runs functions may hear of the end of a response before this does.
+            if going := self._open.get(response_id):
+                going.ended_ns = going.ended_ns or time_ns()
         parent, self._follow_up = self._contexts.get(
-            context.response.id or "", (self._parent, self._parent)
+            response_id, (self._parent, self._parent)
         )
         with self._instruments.tracer.start_as_current_span(
             f"execute_tool {context.name}",
@@ -221,11 +227,8 @@ class Watch:
             ResponseCreated: self._on_created,
             ResponseOutputAudioDelta: self._on_audio,
             ResponseOutputTextDelta: self._on_output,
+            ResponseDone: self._on_done,
         }
-
-    def first_handlers(self) -> Mapping[type[ServerEvent], Callable[[Any], None]]:
-        """Return what to call before anybody else, such as who runs functions."""
-        return {ResponseDone: self._on_done}
 
     def lose(self, error: Callable[[], Exception]) -> None:
         """Note that the responses that go on will have no end."""
@@ -313,7 +316,7 @@ class Watch:
         if response.status == "failed":
             fail(span, attributes, error_of(response))
         self._measure(response, going, attributes)
-        span.end()
+        span.end(going.ended_ns)
 
     def _measure(
         self, response: Response, going: _Open, attributes: Attributes
