@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable, Collection
@@ -20,10 +21,20 @@ class Handlers:
     Args:
         handle: Serves a connection from its first byte to its last; called with the
             socket and the address of the client.
+        tls: What to serve wss with; None for ws.
+        open_timeout: Seconds that the TLS handshake may take.
     """
 
-    def __init__(self, handle: Callable[[socket.socket, Any], None]) -> None:
+    def __init__(
+        self,
+        handle: Callable[[socket.socket, Any], None],
+        *,
+        tls: ssl.SSLContext | None = None,
+        open_timeout: float | None = None,
+    ) -> None:
         self._handle = handle
+        self._tls = tls
+        self._open_timeout = open_timeout
         self._lock = threading.Lock()
         self._sockets: dict[threading.Thread, socket.socket] = {}
         self._is_closed = False
@@ -37,10 +48,34 @@ class Handlers:
                 return
             self._sockets[thread] = sock
         try:
+            if self._tls is not None:
+                sock = self._secure(thread, sock, self._tls)
             self._handle(sock, address)
         finally:
             with self._lock:
                 del self._sockets[thread]
+
+    def _secure(
+        self, thread: threading.Thread, sock: socket.socket, tls: ssl.SSLContext
+    ) -> socket.socket:
+        """
+        Return the socket after the TLS handshake, or closed if that failed.
+
+        Here and not where the server listens: a client that is gone by now makes even
+        the wrapping of its socket fail, and nobody would be let in any more.
+        """
+        with contextlib.suppress(OSError, ValueError):
+            sock = tls.wrap_socket(
+                sock, server_side=True, do_handshake_on_connect=False
+            )
+            with self._lock:
+                self._sockets[thread] = sock
+            sock.settimeout(self._open_timeout)
+            sock.do_handshake()
+            sock.settimeout(None)
+            return sock
+        sock.close()
+        return sock
 
     def close(self) -> None:
         """Serve no more connections."""

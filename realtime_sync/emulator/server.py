@@ -168,7 +168,12 @@ class RealtimeEmulator:
         self._certificate = Certificate(self._host) if self._tls else None
         self._server = self._listen()
         # Not all versions of websockets can tell the threads that they start.
-        self._handlers = self._server.handler = Handlers(self._server.handler)
+        certificate = self._certificate
+        self._handlers = self._server.handler = Handlers(
+            self._server.handler,
+            tls=certificate.server_context() if certificate else None,
+            open_timeout=self.settings.open_timeout,
+        )
         # A daemon, as are the threads that it starts: a program that never closes the
         # emulator must end too, and finalizers run only after all other threads.
         self._thread = threading.Thread(
@@ -179,12 +184,10 @@ class RealtimeEmulator:
         self._thread.start()
 
     def _listen(self) -> Server:
-        certificate = self._certificate
         return serve(
             self._reception.serve,
             self._host,
             self._port,
-            ssl=certificate.server_context() if certificate else None,
             subprotocols=[SUBPROTOCOL],
             select_subprotocol=select_subprotocol,
             process_request=self._reception.process_request,

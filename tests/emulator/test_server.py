@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import ssl
+import struct
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -442,6 +443,17 @@ class TestTls:
             pytest.raises(ssl.SSLCertVerificationError),
         ):
             ssl.create_default_context().wrap_socket(plain, server_hostname="127.0.0.1")
+
+    def test_clients_that_are_gone_at_once(self) -> None:
+        """Who hangs up before TLS has begun keeps nobody else out."""
+        with quick(tls=True) as emulator:
+            for _ in range(50):
+                with socket.create_connection(("127.0.0.1", emulator.port)) as gone:
+                    linger = struct.pack("ii", 1, 0)  # closing sends a reset
+                    gone.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+                    gone.sendall(b"GET / HTTP/1.1")
+            with peer_of(emulator) as peer:
+                assert peer.until("session.created")
 
     def test_plain(self) -> None:
         """Without TLS there is neither."""
