@@ -18,9 +18,10 @@ from urllib.parse import quote, urlsplit
 
 import attrs
 
-from ._logging import PUBLIC_HEADERS, redact_text
+from ._logging import PUBLIC_HEADERS
 from ._opening import USER_AGENT
-from ._proxies import Proxy, choose_proxy
+from ._proxies import Proxy, choose_proxy, without_traceback
+from ._secrets import hide_secrets, secrets_of
 from ._upgrade import refusal
 from .credentials import authorization_headers, handshake_hint
 from .endpoints import Endpoint
@@ -98,11 +99,7 @@ class ControlPipeline:
     def _refused(self, response: HttpResponse) -> AuthenticationError | ControlError:
         headers = {name.lower(): value for name, value in response.headers.items()}
         found = refusal(response.status_code, headers, response.read())
-        # Services echo keys, wrong ones above all.
-        sent = response.request.headers
-        secrets = [sent.get(name) or "" for name in ("api-key", "Authorization")]
-        found.body = redact_text(found.body, secrets)
-        found.message = found.message and redact_text(found.message, secrets)
+        hide_secrets(found, secrets_of(response.request.headers))
         if isinstance(found, AuthenticationError):
             found.hint = handshake_hint(
                 found.status, found.code, self._endpoint, self._client.scope
@@ -122,16 +119,18 @@ def _foreign_errors(url: str, timeout: float | None) -> Iterator[None]:
         exceptions.ServiceRequestTimeoutError,
         exceptions.ServiceResponseTimeoutError,
     ) as exc:
-        raise TimeoutError(f"{host} did not answer within {timeout} s") from exc
+        words = f"{host} did not answer within {timeout} s"
+        # The frames of other libraries hold the headers.
+        raise TimeoutError(words) from without_traceback(exc)
     except (exceptions.ServiceRequestError, exceptions.ServiceResponseError) as exc:
         raise ConnectError(
             f"no answer from {host}: {exc.message}; check the host, the network and "
             "whether it wants a proxy (https_proxy)"
-        ) from exc
+        ) from without_traceback(exc)
     except exceptions.AzureError as exc:
         raise RemoteProtocolError(
             f"the answer from {host} cannot be read: {exc.message}"
-        ) from exc
+        ) from without_traceback(exc)
 
 
 def _make_pipeline(

@@ -16,7 +16,8 @@ from collections.abc import Callable, Mapping, Sequence
 import attrs
 
 from ._deadline import Deadline
-from ._logging import redact_headers, redact_text, redact_url
+from ._logging import redact_headers, redact_url
+from ._secrets import SecretHeaders, hide_secrets, secrets_of
 from ._version import VERSION
 from .credentials import Credential, authorization_headers, handshake_hint
 from .endpoints import Endpoint
@@ -101,12 +102,16 @@ class Opening:
         """
         deadline = Deadline(timeout, "opening the connection")
         request_id = str(uuid.uuid4())
-        headers = {
-            "User-Agent": " ".join(filter(None, (self.user_agent, USER_AGENT))),
-            "x-ms-client-request-id": request_id,
-            **self.headers,
-            **authorization_headers(self.credential, self.endpoint, scope=self.scope),
-        }
+        headers = SecretHeaders(
+            {
+                "User-Agent": " ".join(filter(None, (self.user_agent, USER_AGENT))),
+                "x-ms-client-request-id": request_id,
+                **self.headers,
+                **authorization_headers(
+                    self.credential, self.endpoint, scope=self.scope
+                ),
+            }
+        )
         transport = self.make_transport()
         announce(transport)
         try:
@@ -144,10 +149,7 @@ class Opening:
         try:
             return transport.connect(request)
         except HandshakeError as exc:
-            # Services echo keys, wrong ones above all.
-            secrets = [headers.get(name, "") for name in ("api-key", "Authorization")]
-            exc.body = redact_text(exc.body, secrets)
-            exc.message = exc.message and redact_text(exc.message, secrets)
+            hide_secrets(exc, secrets_of(headers))
             exc.hint = exc.hint or handshake_hint(
                 exc.status, exc.code, self.endpoint, self.scope
             )

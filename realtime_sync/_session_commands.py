@@ -90,9 +90,9 @@ class SessionCommands(BaseConnection):
         ):
             # The service insists on the type, which there is no choice about.
             session = {"type": self._session_class.type, **session}
-        event = SessionUpdate(
-            event_id=new_event_id(), session=self._session_model(session)
-        )
+        model = self._session_model(session)
+        session = model  # a mapping may hold keys of tools, and tracebacks show locals
+        event = SessionUpdate(event_id=new_event_id(), session=model)
         updated = cast("SessionUpdated", self._command(event, timeout))
         return updated.session
 

@@ -104,7 +104,9 @@ class UpgradeSocket:
                 raise ConnectError("the server's answer has headers without end")
         status = received.split(b" ", 2)[1:2]
         if not received.startswith(b"HTTP/1.") or status != [b"101"]:
-            raise _read_refusal(self._line, received)
+            refused = _read_refusal(self._line, received)
+            data = received = b""  # services echo keys, and tracebacks show locals
+            raise refused
         lines = received[:end].split(b"\r\n")
         # websocket-client would send the cookies of one connection with all others.
         kept = [line for line in lines if not line.lower().startswith(b"set-cookie:")]
