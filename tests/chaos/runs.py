@@ -17,7 +17,7 @@ from time import monotonic
 import attrs
 import comparison
 from proxy import KINDS, Direction, Kind, Proxy, Trouble
-from script import PATIENCE, Caller, Ledger, answer, callers, message
+from script import Caller, Ledger, answer, callers, message
 
 from realtime_sync import (
     ConnectError,
@@ -33,6 +33,8 @@ from realtime_sync.emulator import EmulatorSettings, RealtimeEmulator
 
 __all__ = ["Outcome", "Stage", "run"]
 
+_PATIENCE = 20.0  # seconds that no call takes unless something hangs
+_SHORT_PATIENCE = 2.0  # … where answers may be spoilt, so that some never come
 _END = 60.0  # seconds in which a run is over unless something hangs
 _TROUBLES = 6  # of a run, at most
 _POLICY = ReconnectPolicy(
@@ -132,7 +134,9 @@ def run(seed: int, stage: Stage) -> Outcome:
     emulator = stage.emulator(secure=secure)
     troubles = list(draw_troubles(chance, secure=secure))
     with Proxy(emulator.port, troubles, secure=secure, seed=seed) as proxy:
-        _Run(chance, outcome, emulator, proxy).play()
+        spoils = not secure and any(each.kind == "corrupt" for each in troubles)
+        patience = _SHORT_PATIENCE if spoils else _PATIENCE
+        _Run(chance, outcome, emulator, proxy, patience).play()
         outcome.troubles = proxy.happened
     outcome.seconds = monotonic() - began
     return outcome
@@ -147,11 +151,13 @@ class _Run:
         outcome: Outcome,
         emulator: RealtimeEmulator,
         proxy: Proxy,
+        patience: float,
     ) -> None:
         self._chance = chance
         self._outcome = outcome
         self._emulator = emulator
         self._proxy = proxy
+        self._patience = patience
         self._name = f"run-{outcome.seed}"
         self._ledger = Ledger()
         self._notices: list[Reconnected] = []
@@ -196,7 +202,7 @@ class _Run:
 
     def _play(self, connection: RealtimeConnection) -> None:
         try:
-            programs = callers(self._chance, connection, self._ledger)
+            programs = callers(self._chance, connection, self._ledger, self._patience)
         except (ConnectionClosed, TimeoutError, RealtimeError) as exc:
             if not self._is_spoilt():
                 self._outcome.wrong.append(f"set up: {exc!r}")
@@ -204,7 +210,7 @@ class _Run:
         self._run_all(programs)
         self._proxy.calm()
         try:
-            connection.create_item(message(_FENCE, "the end"), timeout=PATIENCE)
+            connection.create_item(message(_FENCE, "the end"), timeout=self._patience)
         except (ConnectionClosed, TimeoutError) as exc:
             if not self._is_spoilt():
                 self._outcome.wrong.append(f"the end: {exc!r}")

@@ -28,10 +28,9 @@ from realtime_sync import (
 from realtime_sync.emulator import Reply, Turn, call
 
 
-__all__ = ["PATIENCE", "Caller", "Ledger", "answer", "callers"]
+__all__ = ["Caller", "Ledger", "answer", "callers"]
 
-PATIENCE = 20.0  # seconds that no step takes unless something hangs
-_MS = 48  # bytes of PCM
+_LEEWAY = 5.0  # seconds beyond its timeout that a step on a busy machine may take
 
 
 def answer(turn: Turn) -> Reply:
@@ -97,14 +96,16 @@ class Caller:
 
     Attributes:
         name: Tells the callers of a connection apart.
-        steps: What it does, and how that is called.
         ledger: Where it notes what came of it.
+        patience: Seconds that each call of a step is given.
+        steps: What it does, and how that is called.
         pauses: Seconds before each step.
         permitted: What steps may raise.
     """
 
     name: str
     ledger: Ledger
+    patience: float
     steps: list[tuple[str, Step]] = attrs.field(factory=list)
     pauses: Sequence[float] = ()
     permitted: tuple[type[Exception], ...] = (ConnectionLost,)
@@ -125,7 +126,7 @@ class Caller:
                 return
             except Exception as exc:
                 self.ledger.errors.append(f"{self.name}: {words}: {exc!r}")
-            if monotonic() - began > PATIENCE:
+            if monotonic() - began > 2 * self.patience + _LEEWAY:
                 self.ledger.slow.append(f"{self.name}: {words}")
 
 
@@ -133,15 +134,20 @@ class _Writer:
     """Draws the steps of callers; *connection* is used when they are run."""
 
     def __init__(
-        self, chance: random.Random, connection: RealtimeConnection, ledger: Ledger
+        self,
+        chance: random.Random,
+        connection: RealtimeConnection,
+        ledger: Ledger,
+        patience: float,
     ) -> None:
         self._chance = chance
         self._connection = connection
         self._ledger = ledger
+        self._patience = patience
 
     def caller(self, name: str, steps: Iterator[tuple[str, Step]]) -> Caller:
         pauses = [self._chance.choice((0.0, 0.0, 0.001, 0.004)) for _ in range(5)]
-        return Caller(name, self._ledger, list(steps), pauses)
+        return Caller(name, self._ledger, self._patience, list(steps), pauses)
 
     # Items
 
@@ -169,23 +175,23 @@ class _Writer:
             self._ledger.texts[item_id] = text
             item = message(item_id, text)
             if waits:
-                self._connection.create_item(item, timeout=PATIENCE)
+                self._connection.create_item(item, timeout=self._patience)
             else:
                 event = {"type": "conversation.item.create", "item": item}
-                self._connection.send(event, timeout=PATIENCE)
+                self._connection.send(event, timeout=self._patience)
 
         return create
 
     def _delete(self, item_id: str) -> Step:
         def delete() -> None:
             self._ledger.deleted.append(item_id)
-            self._connection.delete_item(item_id, timeout=PATIENCE)
+            self._connection.delete_item(item_id, timeout=self._patience)
 
         return delete
 
     def _retrieve(self, item_id: str) -> Step:
         def retrieve() -> None:
-            item: Any = self._connection.retrieve_item(item_id, timeout=PATIENCE)
+            item: Any = self._connection.retrieve_item(item_id, timeout=self._patience)
             if item.content[0].text != self._ledger.texts[item_id]:
                 raise AssertionError(f"retrieved {item!r}")
 
@@ -210,14 +216,16 @@ class _Writer:
                 yield f"commit {turn}", self._commit(b"".join(pieces))
 
     def _append(self, piece: bytes) -> Step:
-        return lambda: self._connection.append_input_audio(piece, timeout=PATIENCE)
+        return lambda: self._connection.append_input_audio(
+            piece, timeout=self._patience
+        )
 
     def _clear(self) -> None:
-        self._connection.clear_input_audio(timeout=PATIENCE)
+        self._connection.clear_input_audio(timeout=self._patience)
 
     def _commit(self, audio: bytes) -> Step:
         def commit() -> None:
-            made = self._connection.commit_input_audio(timeout=PATIENCE)
+            made = self._connection.commit_input_audio(timeout=self._patience)
             self._ledger.turns[made.item_id] = audio
 
         return commit
@@ -233,7 +241,7 @@ class _Writer:
         def update() -> None:
             self._ledger.settings.append(number)
             session: Any = self._connection.update_session(
-                {"instructions": str(number)}, timeout=PATIENCE
+                {"instructions": str(number)}, timeout=self._patience
             )
             if session.instructions != str(number):
                 raise AssertionError(f"{session.instructions} is in effect")
@@ -255,7 +263,7 @@ class _Writer:
             if wish.startswith("aside"):
                 params["conversation"] = "none"
             stream = self._connection.create_response(
-                params, when_busy="wait", timeout=PATIENCE
+                params, when_busy="wait", timeout=self._patience
             )
             if wish.startswith("cancel"):
                 stream.cancel()
@@ -265,7 +273,7 @@ class _Writer:
 
     def _settle(self, wish: str, stream: Any) -> None:
         try:
-            result = stream.result(PATIENCE)
+            result = stream.result(self._patience)
         except ConnectionLost:
             self._ledger.lost_responses.append(stream.id)
             raise
@@ -280,10 +288,10 @@ class _Writer:
         functions = self._connection.functions
         assert functions is not None
         self._ledger.outputs += [each.call_id for each in result.function_calls]
-        stream = functions.follow_up(result.id, PATIENCE)
+        stream = functions.follow_up(result.id, self._patience)
         assert stream is not None
         try:
-            stream.result(PATIENCE)
+            stream.result(self._patience)
         except ConnectionLost:
             self._ledger.lost_responses.append(stream.id or "")
             raise
@@ -307,11 +315,14 @@ def message(item_id: str, text: str) -> dict[str, Any]:
 
 
 def callers(
-    chance: random.Random, connection: RealtimeConnection, ledger: Ledger
+    chance: random.Random,
+    connection: RealtimeConnection,
+    ledger: Ledger,
+    patience: float,
 ) -> list[Caller]:
     """Draw a program: several threads that use a connection as they like."""
-    writer = _Writer(chance, connection, ledger)
-    _register_callbacks(chance, connection, ledger)
+    writer = _Writer(chance, connection, ledger, patience)
+    _register_callbacks(chance, connection, ledger, patience)
     found = [
         writer.caller(name, writer.items(name))
         for name in ("first", "second", "third")[: chance.randint(1, 3)]
@@ -327,7 +338,10 @@ def callers(
 
 
 def _register_callbacks(
-    chance: random.Random, connection: RealtimeConnection, ledger: Ledger
+    chance: random.Random,
+    connection: RealtimeConnection,
+    ledger: Ledger,
+    patience: float,
 ) -> None:
     def note(wish: str) -> str:
         """
@@ -341,16 +355,21 @@ def _register_callbacks(
 
     connection.use_functions([note])
     if chance.random() < 0.5:
-        connection.on(InputAudioBufferCommitted, _Answering(connection, ledger))
+        connection.on(
+            InputAudioBufferCommitted, _Answering(connection, ledger, patience)
+        )
     connection.on("response.created", _count_in(ledger))
 
 
 class _Answering:
     """A callback that waits for the server."""
 
-    def __init__(self, connection: RealtimeConnection, ledger: Ledger) -> None:
+    def __init__(
+        self, connection: RealtimeConnection, ledger: Ledger, patience: float
+    ) -> None:
         self._connection = connection
         self._ledger = ledger
+        self._patience = patience
         self._ledger.created["callback"] = []
 
     def __call__(self, event: ServerEvent) -> None:
@@ -360,7 +379,7 @@ class _Answering:
         self._ledger.texts[item_id] = "from a callback"
         try:
             item = message(item_id, "from a callback")
-            self._connection.create_item(item, timeout=PATIENCE)
+            self._connection.create_item(item, timeout=self._patience)
         except Exception as exc:
             self._ledger.errors.append(f"callback: {exc!r}")
 
