@@ -133,12 +133,8 @@ class AnswerStream:
 
     def result_by(self, deadline: Deadline) -> ResponseResult:
         """Do as `result()` does, by a *deadline* of the caller's."""
-        try:
-            for response in self.responses_by(deadline):
-                result = response.result(deadline.remaining())
-        except KeyboardInterrupt:
-            self.cancel()  # who gives up on an answer may go on with the session
-            raise
+        for response in self.responses_by(deadline):
+            result = response.result(deadline.remaining())
         return result
 
     def responses_by(self, deadline: Deadline) -> Iterator[ResponseStream]:

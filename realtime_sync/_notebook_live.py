@@ -23,7 +23,7 @@ from .audio import Audio, rms_dbfs
 from .errors import RealtimeError
 from .protocol._markup import Html, joined
 from .protocol._model import ServerEvent
-from .protocol.server_events import ResponseOutputAudioDelta
+from .protocol.server_events import ResponseCreated, ResponseOutputAudioDelta
 from .response_stream import ResponseStream
 
 
@@ -124,7 +124,8 @@ def _ticking(stream: ResponseStream, every: float) -> Iterator[ServerEvent | Non
     while True:
         try:
             for event in islice(stream.events(timeout=every), seen, None):
-                seen += 1
+                # After a lost connection a response may begin anew.
+                seen = 1 if isinstance(event, ResponseCreated) else seen + 1
                 yield event
         except TimeoutError:
             yield None
@@ -146,12 +147,9 @@ class LiveView:
     ) -> None:
         self._begun = begun
         self._clock = clock
-        self._log = ResponseLog()
-        self._levels: list[float] = []
-        self._rest = b""
-        self._audio_ms = 0
         self._first_words: float | None = None
         self._first_audio: float | None = None
+        self._begin()
 
     @property
     def text(self) -> str:
@@ -160,6 +158,8 @@ class LiveView:
 
     def add(self, event: ServerEvent) -> None:
         """Take in the next event."""
+        if isinstance(event, ResponseCreated):
+            self._begin()
         self._log.add(event)
         now = self._clock() - self._begun
         if self._first_words is None and self._log.text:
@@ -186,6 +186,12 @@ class LiveView:
             levels_html(self._levels[-_LIVE_BARS:]),
             status_line(status, *self._facts()),
         )
+
+    def _begin(self) -> None:
+        self._log = ResponseLog()
+        self._levels: list[float] = []
+        self._rest = b""
+        self._audio_ms = 0
 
     def _facts(self) -> Iterator[str]:
         if self._first_words is not None:

@@ -105,7 +105,8 @@ class ResponseStream(Shown):
 
     In a ``with`` block, leaving the block before the response has ended cancels it.
 
-    All methods are thread-safe. Those that wait work in callbacks as well.
+    All methods are thread-safe. Those that wait work in callbacks as well. Ctrl-C while
+    one of them waits, or an interrupt of a notebook's kernel, cancels the response.
 
     When the connection was lost and the response is asked for again, see
     `ReconnectPolicy`, everything begins anew: generators go on with the first piece of
@@ -219,7 +220,7 @@ class ResponseStream(Shown):
         Returns:
             Whether it has ended.
         """
-        return self._monitor.wait(self._changed, self.done, timeout)
+        return self._wait(self.done, timeout)
 
     def wait_created(self, timeout: float | None = None) -> bool:
         """
@@ -344,7 +345,15 @@ class ResponseStream(Shown):
         def more() -> bool:
             return len(pieces) > index or self._ended or self._log is not log
 
-        return self._monitor.wait(self._changed, more, timeout)
+        return self._wait(more, timeout)
+
+    def _wait(self, predicate: Callable[[], bool], timeout: float | None) -> bool:
+        try:
+            return self._monitor.wait(self._changed, predicate, timeout)
+        except KeyboardInterrupt:
+            # Whoever gives up on an answer may go on with the session.
+            self.cancel()
+            raise
 
     def _raise_error(self) -> None:
         if self._error is not None:

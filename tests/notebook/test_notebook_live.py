@@ -128,22 +128,44 @@ def test_interrupt_cancels_and_keeps_the_session(client: RealtimeClient) -> None
     )
 
 
-def test_interrupted_ask_cancels_too(client: RealtimeClient) -> None:
-    """Who interrupts `ask()` may ask something else at once."""
+@pytest.mark.parametrize(
+    "wait",
+    [
+        lambda answer: answer.result(),
+        lambda answer: list(answer.text()),
+        lambda answer: answer.responses[0].wait(20.0),
+    ],
+    ids=["result", "text", "wait"],
+)
+def test_interrupted_wait_cancels_too(
+    client: RealtimeClient, monkeypatch: pytest.MonkeyPatch, wait: Any
+) -> None:
+    """Who interrupts the kernel while anything waits may ask something else."""
     with client.connect(session={"output_modalities": ["text"]}) as connection:
-        answer = connection.ask("one", stream=True, timeout=20.0)
-        waited = answer.responses[0].result
-        answer.responses[0].result = _raise  # type: ignore[method-assign]
-        with pytest.raises(KeyboardInterrupt):
-            answer.result()
-        answer.responses[0].result = waited  # type: ignore[method-assign]
+        answer = connection.ask("please wait", stream=True, timeout=20.0)
+        with monkeypatch.context() as patch:
+            patch.setattr(answer.responses[0]._monitor, "wait", _interrupt)
+            with pytest.raises(KeyboardInterrupt):
+                wait(answer)
+        GATE.set()
+        answer.responses[0].wait(20.0)
 
-        assert answer.responses[0].wait(20.0)
+        assert "cancelled" == answer.responses[0].status
         assert "two indeed" == connection.ask("two", timeout=20.0).text
 
 
-def _raise(timeout: float | None) -> Any:
+def _interrupt(*arguments: object) -> bool:
     raise KeyboardInterrupt
+
+
+def test_response_that_begins_anew_is_shown_anew() -> None:
+    """What was shown before a connection was lost is not shown twice."""
+    view = LiveView(begun=0.0)
+    for words in ("Hello wor", "Hello world"):
+        view.add(model_turns.created())
+        view.add(model_turns.transcript(words))
+
+    assert "Hello world" == view.text
 
 
 def test_failure_is_shown_and_raised(client: RealtimeClient) -> None:
