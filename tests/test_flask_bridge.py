@@ -166,6 +166,49 @@ def test_clear_forgets_what_was_said(serve: Serve) -> None:
         assert "Hello" == browser.expect_turn()
 
 
+def test_an_interruption_cuts_the_answer_to_what_was_heard(
+    serve: Serve, emulator: RealtimeEmulator
+) -> None:
+    """The model is told how much of its answer the browser has played."""
+    with serve().open(start={"turns": "push"}) as browser:
+        browser.send(type="text", text="Hello there")
+        ids = browser.expect("audio")
+        browser.expect("response_done")
+        browser.send(type="played", item_id=ids["item_id"], ms=300)
+        ids.pop("type")
+        browser.send(type="interrupt", ms=420, **ids)
+        browser.expect("interrupted")
+        record = emulator.wait_for_session()
+        record.wait_for(lambda record: bool(_cuts(record)), WAIT)
+
+        (cut,) = _cuts(record)
+        assert (ids["item_id"], 420) == (cut.item_id, cut.audio_end_ms)
+
+
+def _cuts(record: Any) -> list[Any]:
+    events = list(record.client_events)
+    return [e for e in events if e.type == "conversation.item.truncate"]
+
+
+def test_an_interruption_of_nothing_is_no_error(
+    serve: Serve, emulator: RealtimeEmulator
+) -> None:
+    """A browser may interrupt what has ended, or what never was, and nobody minds."""
+    with serve().open(start={"turns": "push"}) as browser:
+        browser.send(type="interrupt", response_id="gone", item_id="gone", ms=100)
+        browser.send(type="text", text="Hello")
+        browser.expect("response_done")
+        browser.send(type="text", text="Hello again")
+        ids = browser.expect("audio")
+        browser.expect("response_done")
+        for _ in range(2):
+            browser.send(**{**ids, "type": "interrupt"}, ms=50)
+        browser.send(type="text", text="And again")
+        browser.expect("response_done")
+
+        assert "error" not in {message["type"] for message in browser.seen}
+
+
 def test_functions_run_in_the_context_of_the_application(
     serve: Serve, emulator: RealtimeEmulator
 ) -> None:

@@ -30,6 +30,7 @@ from realtime_sync.emulator import (
     Reply,
     ToneSpeech,
     Turn,
+    call,
 )
 
 
@@ -87,17 +88,8 @@ def answer(turn: Turn) -> Reply | str:
     if "capital" in turn.heard:
         return LONG
     if "weather" in turn.heard and turn.last_output is None:
-        return Reply(function_calls=[_weather])
+        return Reply(function_calls=[call("get_weather", city="Oslo")])
     return str(turn.last_output or f"You said: {turn.heard}")
-
-
-def _weather_call() -> Any:
-    from realtime_sync.emulator import call
-
-    return call("get_weather", city="Oslo")
-
-
-_weather = _weather_call()
 
 
 @pytest.fixture(autouse=True)

@@ -561,6 +561,14 @@ def test_garbage_instead_of_frames(serve: Serve) -> None:
     assert b"\x03\xea" in data  # 1002
 
 
+def test_text_that_is_none(serve: Serve) -> None:
+    """A text message that is no UTF-8 is closed with 1007."""
+    with open_as(serve(), ADA) as browser:
+        browser.socket.socket.sendall(b"\x81\x82\0\0\0\0\xff\xfe")
+
+        assert 1007 == browser.wait_closed()[0]
+
+
 def test_a_plain_request_is_no_upgrade(serve: Serve) -> None:
     """Whoever opens the route without a WebSocket gets an answer of HTTP."""
     answer = serve().app.test_client().get("/realtime")

@@ -23,6 +23,7 @@ from ..protocol.server_events import (
     ConversationItemInputAudioTranscriptionCompleted,
     ConversationItemInputAudioTranscriptionDelta,
     ConversationItemInputAudioTranscriptionFailed,
+    ErrorEvent,
     InputAudioBufferCommitted,
     InputAudioBufferSpeechStarted,
     InputAudioBufferSpeechStopped,
@@ -46,6 +47,15 @@ _WORDS = {
     "input_audio_buffer_commit_empty": "Nothing was heard.",
     "conversation_already_has_active_response": "An answer is on its way already.",
 }
+# What an interruption that came too late is told. It does no harm, and the user could
+# do nothing about it.
+_HARMLESS = frozenset(
+    {
+        "item_delete_invalid_item_id",
+        "item_truncate_invalid_item_id",
+        "response_cancel_not_active",
+    }
+)
 _RESPONSE_TIMEOUT = 15.0  # seconds for the end of an answer that is cancelled
 
 
@@ -73,6 +83,8 @@ class SimpleDesk(Desk):
 
     def listen(self) -> None:
         """Begin to pass on what the service says."""
+        # Its account begins with its first use, and has to hold all that is said.
+        self._playback = self.connection.playback
         super().listen()
         on = self.connection.on
         on(InputAudioBufferSpeechStarted, self._on_speech_started)
@@ -147,7 +159,7 @@ class SimpleDesk(Desk):
     def _note_played(self, message: dict[str, Any]) -> None:
         item_id, ms = _text(message, "item_id", 100), _milliseconds(message)
         if item_id in self._places:
-            _heard(self.connection.playback.played, ms, item_id)
+            _heard(self._playback.played, ms, item_id)
 
     def _interrupt(self, message: dict[str, Any]) -> None:
         """Stop the answer that the browser has stopped playing, and cut it to that."""
@@ -159,8 +171,8 @@ class SimpleDesk(Desk):
             self._silence(response_id or active)
             if item_id in self._places:
                 ms = _milliseconds(message)
-                _heard(self.connection.playback.played, ms, item_id)
-            self.connection.interrupt()
+                _heard(self._playback.played, ms, item_id)
+            self._playback.interrupt()
         elif item_id in self._places:
             self._truncate(item_id, _milliseconds(message))
         self.changed = True
@@ -188,6 +200,10 @@ class SimpleDesk(Desk):
         self.outbox.drop_speech()
 
     # What the service says, on the reader thread
+
+    def _on_error(self, event: ErrorEvent) -> None:
+        if event.error.code not in _HARMLESS:
+            super()._on_error(event)
 
     def _on_speech_started(self, event: InputAudioBufferSpeechStarted) -> None:
         interrupts = self._interrupts()
