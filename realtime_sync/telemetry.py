@@ -11,8 +11,9 @@ the names are those of OpenTelemetry's conventions for generative models. A resp
 a child of the span in which it was asked for, whichever thread does what. What is said
 is recorded only if ``content=True`` asks for that.
 
-`LogFields` and `FlaskFields` are logging filters, and need no extra: they add to each
-record the ids of the connection, and of the web request, that it is about.
+`ConnectionStats` is what ``connection.stats`` returns. `LogFields` and `FlaskFields`
+are logging filters: they add to each record the ids of the connection, and of the web
+request, that it is about. These need no extra.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ._log_fields import FlaskFields, LogFields
+from ._stats import ConnectionStats
 
 
 if TYPE_CHECKING:
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
     from .endpoints import Endpoint
 
 
-__all__ = ["FlaskFields", "LogFields", "Telemetry"]
+__all__ = ["ConnectionStats", "FlaskFields", "LogFields", "Telemetry"]
 
 
 class Telemetry:
