@@ -244,9 +244,15 @@ class _Site:
         # In the batch's own process the batch does that, as soon as it is over.
         if self._busy or os.getpid() == self._work.process:
             return
-        self._timer = threading.Timer(_IDLE, close_site, [self._work.batch])
+        self._timer = threading.Timer(_IDLE, self._close_idle)
         self._timer.daemon = True
         self._timer.start()
+
+    def _close_idle(self) -> None:
+        with self._lock:
+            idle, self._idle = self._idle, []
+        for connection in idle:
+            connection.close()
 
 
 @attrs.define

@@ -151,6 +151,7 @@ def _make_pipeline(
             policies.ProxyPolicy(_proxies(endpoint, client.proxy)),
             policies.RetryPolicy(retry_total=_TRIES),
             _authorization(client, endpoint),
+            policies.DistributedTracingPolicy(),
             log,
         ],
         transport=_make_transport(client.ssl_context),

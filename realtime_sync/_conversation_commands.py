@@ -66,7 +66,7 @@ class ConversationCommands(AudioCommands):
         self._rate_limits = RateLimits(self._monitor)
         self._memory.conversation = self.conversation
         self._memory.responses = self._responses
-        self._absorber.register(self._clock.handlers())
+        self._absorber.register(self._clock.handlers(), lose=self._clock.lose)
         self._absorber.register(
             self.conversation.handlers(), self.conversation.end, self.conversation.lose
         )

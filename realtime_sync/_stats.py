@@ -100,6 +100,10 @@ class ResponseClock:
         """Note that this side asks for a response now."""
         self._turn_ended_at = monotonic()
 
+    def lose(self, error: object) -> None:
+        """Forget the responses that will have no end: the connection was lost."""
+        self._began.clear()
+
     def statuses(self) -> dict[str, int]:
         """Return how many responses have ended with each status."""
         return dict(self._statuses)

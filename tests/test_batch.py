@@ -40,6 +40,7 @@ from realtime_sync import (
     RealtimeError,
     ResponseError,
     UsageTotals,
+    _batch_worker,
     ask_many,
     run_many,
     transcribe_many,
@@ -327,6 +328,33 @@ class TestConnections:
         results = list(ask_many(["a", "b"], broken))
 
         assert ["no such file"] * 2 == [str(result.error) for result in results]
+
+    def test_closed_when_idle(
+        self,
+        emulator: RealtimeEmulator,
+        client: RealtimeClient,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        """In another process, whose batch may be over, idle connections are closed."""
+        monkeypatch.setattr(_batch_worker, "_IDLE", 0.0)
+        work = _batch_worker.Work(
+            batch="far away",
+            function=double,
+            client=client,
+            session=None,
+            retries=0,
+            tokens=0,
+            process=-1,
+        )
+        outcomes = []
+        for item in range(3):
+            task = _batch_worker.Task(work=work, key=str(item), item=item)
+            outcomes.append(_batch_worker.run_task(task))
+            emulator.wait_for_session(index=len(emulator.sessions) - 1).wait_closed()
+        _batch_worker.close_site("far away")
+
+        assert [0, 2, 4] == [outcome.value for outcome in outcomes]
+        assert [None] * 3 == [outcome.error for outcome in outcomes]
 
     def test_closed_early(
         self, emulator: RealtimeEmulator, client: RealtimeClient
