@@ -17,8 +17,8 @@ __all__ = ["what_and_remedy"]
 
 _SEAM = re.compile(
     r"[;:.,] (?=(?:ask|begin|call|check|choose|copy|for the|give|install|leave|make"
-    r"|name|or|pass|pip|put|python -m|raise|replace|set|sign|strip|take|there are|unset|use"
-    r"|wait|write)\b)",
+    r"|name|or|pass|pip|put|python -m|raise|replace|set|sign|strip|take|there are|unset"
+    r"|use|wait|write)\b)",
     re.IGNORECASE,
 )
 
