@@ -23,7 +23,7 @@ from ._acknowledgements import (
     identified,
     kind_of,
 )
-from ._channel import Channel, State
+from ._channel import Channel
 from ._deadline import Deadline
 from ._dispatcher import Callback, Dispatcher, resolve_event_type
 from ._event_iterator import EventIterator
@@ -31,6 +31,7 @@ from ._inbox import MAX_UNREAD, Backlog, Inbox
 from ._keepalive import Keepalive
 from ._lanes import Lane
 from ._lifetime import Lifetime
+from ._link import State
 from ._log_fields import ConnectionFields
 from ._logging import log_event
 from ._memory import Memory

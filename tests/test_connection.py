@@ -729,7 +729,7 @@ class TestLifetime:
     def test_forgotten(self, transport: FakeTransport) -> None:
         """A connection that is dropped warns, and its threads end."""
         connection = scripted.connect(transport)
-        threads = (connection._channel._reader, connection._channel._writer)
+        threads = connection._channel.threads
         connection.create_response(timeout=WAIT).result(timeout=WAIT)
 
         connections = [connection]

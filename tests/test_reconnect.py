@@ -542,7 +542,7 @@ class TestExpiry:
         with client_of(brief, reconnect=policy).connect() as connection:
             brief.inject(Fault.http(503))
             next(connection.events(SessionExpiring, timeout=WAIT))
-            wait_until(lambda: connection._channel._recovery._tries == 1)  # type: ignore[union-attr]
+            wait_until(lambda: connection._channel.reader._recovery._tries == 1)  # type: ignore[union-attr]
             connection.create_item(scripted.message("item_1"))
 
             assert ["item_1"] == [item.id for item in brief.sessions[0].items]

@@ -264,8 +264,7 @@ class _Run:
 
     def _leave(self, connection: RealtimeConnection) -> None:
         connection.close()
-        channel = connection._channel
-        for thread in (channel._reader, channel._writer):
+        for thread in connection._channel.threads:
             thread.join(5.0)
             if thread.is_alive():
                 self._outcome.hung.append(thread.name)
