@@ -70,15 +70,16 @@ def send_until_interrupted(
     """Send numbered messages until Ctrl-C comes; return how many were sent for sure."""
     number = first
     _came.clear()
-    signal.setitimer(signal.ITIMER_REAL, after)
     try:
-        while not _came.is_set():  # Python drops what is raised while it cleans up
-            connection.send({**MESSAGES[kind], "event_id": str(number)})
-            number += 1
-    except KeyboardInterrupt:
+        try:
+            signal.setitimer(signal.ITIMER_REAL, after)
+            while not _came.is_set():  # Python drops what is raised while it cleans up
+                connection.send({**MESSAGES[kind], "event_id": str(number)})
+                number += 1
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+    except KeyboardInterrupt:  # also when it comes amid the last step
         pass
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
     return number - first
 
 

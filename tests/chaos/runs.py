@@ -264,7 +264,8 @@ class _Run:
 
     def _leave(self, connection: RealtimeConnection) -> None:
         connection.close()
-        for thread in connection._channel.threads:
+        channel = connection._channel
+        for thread in (channel._reader, channel._writer):
             thread.join(5.0)
             if thread.is_alive():
                 self._outcome.hung.append(thread.name)
