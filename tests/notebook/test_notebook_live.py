@@ -147,8 +147,8 @@ def test_interrupted_wait_cancels_too(
             patch.setattr(answer.responses[0]._monitor, "wait", _interrupt)
             with pytest.raises(KeyboardInterrupt):
                 wait(answer)
-        GATE.set()
         answer.responses[0].wait(20.0)
+        GATE.set()
 
         assert "cancelled" == answer.responses[0].status
         assert "two indeed" == connection.ask("two", timeout=20.0).text
