@@ -126,6 +126,7 @@ class Proxy:
     Attributes:
         happened: How often each kind of trouble did.
         connections: How many there were.
+        units: How many units passed the first of them, by direction.
     """
 
     def __init__(
@@ -138,6 +139,7 @@ class Proxy:
     ) -> None:
         self.happened: collections.Counter[Kind] = collections.Counter()
         self.connections = 0
+        self.units: dict[Direction, int] = {}
         self._server_port = port
         self._troubles = list(troubles)
         self._secure = secure
@@ -180,6 +182,8 @@ class Proxy:
         self, connection: int, direction: Direction, unit: int
     ) -> Trouble | None:
         """Take the trouble that there is for a unit, if any."""
+        if connection == 0:
+            self.units[direction] = unit + 1
         with self._lock:
             for trouble in self._troubles:
                 where = trouble.connection, trouble.direction, trouble.unit

@@ -9,9 +9,10 @@ has to have returned.
 from __future__ import annotations
 
 import collections
+import itertools
 import random
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from time import monotonic
 
 import attrs
@@ -31,16 +32,19 @@ from realtime_sync import (
 from realtime_sync.emulator import EmulatorSettings, RealtimeEmulator
 
 
-__all__ = ["Outcome", "Stage", "run"]
+__all__ = ["Outcome", "Stage", "draw_troubles", "run", "run_with"]
 
 _PATIENCE = 20.0  # seconds that no call takes unless something hangs
-_SHORT_PATIENCE = 2.0  # … where answers may be spoilt, so that some never come
+_SHORT_PATIENCE = 8.0  # … where answers may be spoilt, so that some never come
 _END = 60.0  # seconds in which a run is over unless something hangs
 _TROUBLES = 6  # of a run, at most
 _POLICY = ReconnectPolicy(
     connect_tries=50, tries=500, first_delay=0.0, max_delay=0.0, deadline=None
 )
 _FENCE = "fence"
+_numbers = itertools.count()
+
+Program = Callable[[random.Random, RealtimeConnection, Ledger, float], Sequence[Caller]]
 
 
 @attrs.define
@@ -54,6 +58,7 @@ class Outcome:
         spoilt: Whether bytes were changed that nothing protects, so that nothing is
             promised but an end.
         troubles: How often which trouble happened.
+        units: How many events or records passed the first connection, by direction.
         sessions: How many the run took.
         seconds: How long it took.
         lost: What is missing in the end, in words.
@@ -67,6 +72,7 @@ class Outcome:
     secure: bool
     spoilt: bool = False
     troubles: collections.Counter[Kind] = attrs.field(factory=collections.Counter)
+    units: dict[Direction, int] = attrs.field(factory=dict)
     sessions: int = 0
     seconds: float = 0.0
     lost: list[str] = attrs.field(factory=list)
@@ -86,15 +92,10 @@ class Stage:
     """The servers for any number of runs; a context manager."""
 
     def __init__(self) -> None:
-        settings = EmulatorSettings.instant()
-        self._emulators = {
-            secure: RealtimeEmulator(replies=answer, settings=settings, tls=secure)
-            for secure in (False, True)
-        }
+        self._emulators: dict[bool, RealtimeEmulator] = {}
+        self._lock = threading.Lock()
 
     def __enter__(self) -> Stage:
-        for emulator in self._emulators.values():
-            emulator.start()
         return self
 
     def __exit__(self, *exc_info: object) -> None:
@@ -103,7 +104,14 @@ class Stage:
 
     def emulator(self, *, secure: bool) -> RealtimeEmulator:
         """The server for ws or for wss."""
-        return self._emulators[secure]
+        with self._lock:
+            found = self._emulators.get(secure)
+            if found is None:
+                settings = EmulatorSettings.instant()
+                found = RealtimeEmulator(replies=answer, settings=settings, tls=secure)
+                found.start()
+                self._emulators[secure] = found
+            return found
 
 
 def draw_troubles(chance: random.Random, *, secure: bool) -> Iterator[Trouble]:
@@ -129,15 +137,38 @@ def run(seed: int, stage: Stage) -> Outcome:
     """Run a seed and say what came of it."""
     chance = random.Random(seed)
     secure = chance.random() < 0.4
-    outcome = Outcome(seed, secure)
-    began = monotonic()
-    emulator = stage.emulator(secure=secure)
     troubles = list(draw_troubles(chance, secure=secure))
-    with Proxy(emulator.port, troubles, secure=secure, seed=seed) as proxy:
-        spoils = not secure and any(each.kind == "corrupt" for each in troubles)
-        patience = _SHORT_PATIENCE if spoils else _PATIENCE
-        _Run(chance, outcome, emulator, proxy, patience).play()
-        outcome.troubles = proxy.happened
+    return run_with(
+        troubles, stage, chance=chance, outcome=Outcome(seed, secure), program=callers
+    )
+
+
+def run_with(
+    troubles: Sequence[Trouble],
+    stage: Stage,
+    *,
+    chance: random.Random,
+    outcome: Outcome,
+    program: Program,
+) -> Outcome:
+    """
+    Run a program while there are troubles.
+
+    Args:
+        troubles: The troubles.
+        stage: Where to run it.
+        chance: Decides on what is left open.
+        outcome: What is known beforehand; is completed.
+        program: Returns the callers for a connection.
+    """
+    began = monotonic()
+    secure = outcome.secure
+    emulator = stage.emulator(secure=secure)
+    spoils = not secure and any(each.kind == "corrupt" for each in troubles)
+    patience = _SHORT_PATIENCE if spoils else _PATIENCE
+    with Proxy(emulator.port, troubles, secure=secure, seed=outcome.seed) as proxy:
+        _Run(chance, outcome, emulator, proxy, program, patience).play()
+        outcome.troubles, outcome.units = proxy.happened, proxy.units
     outcome.seconds = monotonic() - began
     return outcome
 
@@ -151,14 +182,16 @@ class _Run:
         outcome: Outcome,
         emulator: RealtimeEmulator,
         proxy: Proxy,
+        program: Program,
         patience: float,
     ) -> None:
         self._chance = chance
         self._outcome = outcome
         self._emulator = emulator
         self._proxy = proxy
+        self._program = program
         self._patience = patience
-        self._name = f"run-{outcome.seed}"
+        self._name = f"run-{next(_numbers)}"
         self._ledger = Ledger()
         self._notices: list[Reconnected] = []
 
@@ -202,7 +235,9 @@ class _Run:
 
     def _play(self, connection: RealtimeConnection) -> None:
         try:
-            programs = callers(self._chance, connection, self._ledger, self._patience)
+            programs = self._program(
+                self._chance, connection, self._ledger, self._patience
+            )
         except (ConnectionClosed, TimeoutError, RealtimeError) as exc:
             if not self._is_spoilt():
                 self._outcome.wrong.append(f"set up: {exc!r}")
@@ -264,8 +299,7 @@ class _Run:
 
     def _leave(self, connection: RealtimeConnection) -> None:
         connection.close()
-        channel = connection._channel
-        for thread in (channel._reader, channel._writer):
+        for thread in connection._channel.threads:
             thread.join(5.0)
             if thread.is_alive():
                 self._outcome.hung.append(thread.name)

@@ -28,7 +28,7 @@ from realtime_sync import (
 from realtime_sync.emulator import Reply, Turn, call
 
 
-__all__ = ["Caller", "Ledger", "answer", "callers"]
+__all__ = ["Caller", "Ledger", "Writer", "answer", "callers", "one_caller"]
 
 _LEEWAY = 5.0  # seconds beyond its timeout that a step on a busy machine may take
 
@@ -130,8 +130,8 @@ class Caller:
                 self.ledger.slow.append(f"{self.name}: {words}")
 
 
-class _Writer:
-    """Draws the steps of callers; *connection* is used when they are run."""
+class Writer:
+    """Draws the steps of callers; the connection is used when they are run."""
 
     def __init__(
         self,
@@ -160,16 +160,16 @@ class _Writer:
             item_id = f"{name}_{number}"
             text = f"{item_id} " + "x" * chance.choice((0, 10, 3_000))
             waits = chance.random() < 0.5
-            yield f"create {item_id}", self._create(name, item_id, text, waits=waits)
+            yield f"create {item_id}", self.create(name, item_id, text, waits=waits)
             mine.append(item_id)
             if chance.random() < 0.2:
                 gone = mine.pop(chance.randrange(len(mine)))
-                yield f"delete {gone}", self._delete(gone)
+                yield f"delete {gone}", self.delete(gone)
             if mine and chance.random() < 0.2:
                 known = chance.choice(mine)
-                yield f"retrieve {known}", self._retrieve(known)
+                yield f"retrieve {known}", self.retrieve(known)
 
-    def _create(self, name: str, item_id: str, text: str, *, waits: bool) -> Step:
+    def create(self, name: str, item_id: str, text: str, *, waits: bool) -> Step:
         def create() -> None:
             self._ledger.created[name].append(item_id)
             self._ledger.texts[item_id] = text
@@ -182,14 +182,14 @@ class _Writer:
 
         return create
 
-    def _delete(self, item_id: str) -> Step:
+    def delete(self, item_id: str) -> Step:
         def delete() -> None:
             self._ledger.deleted.append(item_id)
             self._connection.delete_item(item_id, timeout=self._patience)
 
         return delete
 
-    def _retrieve(self, item_id: str) -> Step:
+    def retrieve(self, item_id: str) -> Step:
         def retrieve() -> None:
             item: Any = self._connection.retrieve_item(item_id, timeout=self._patience)
             if item.content[0].text != self._ledger.texts[item_id]:
@@ -209,13 +209,13 @@ class _Writer:
             ]
             pieces.append(bytes(4_800 + sum(map(len, pieces)) % 2))
             for number, piece in enumerate(pieces):
-                yield f"append {turn}.{number}", self._append(piece)
+                yield f"append {turn}.{number}", self.append(piece)
             if chance.random() < 0.2:
                 yield f"clear {turn}", self._clear
             else:
-                yield f"commit {turn}", self._commit(b"".join(pieces))
+                yield f"commit {turn}", self.commit(b"".join(pieces))
 
-    def _append(self, piece: bytes) -> Step:
+    def append(self, piece: bytes) -> Step:
         return lambda: self._connection.append_input_audio(
             piece, timeout=self._patience
         )
@@ -223,7 +223,7 @@ class _Writer:
     def _clear(self) -> None:
         self._connection.clear_input_audio(timeout=self._patience)
 
-    def _commit(self, audio: bytes) -> Step:
+    def commit(self, audio: bytes) -> Step:
         def commit() -> None:
             made = self._connection.commit_input_audio(timeout=self._patience)
             self._ledger.turns[made.item_id] = audio
@@ -235,9 +235,9 @@ class _Writer:
     def settings(self) -> Iterator[tuple[str, Step]]:
         """Change the session again and again."""
         for number in range(1, self._chance.randint(2, 8)):
-            yield f"update {number}", self._update(number)
+            yield f"update {number}", self.update(number)
 
-    def _update(self, number: int) -> Step:
+    def update(self, number: int) -> Step:
         def update() -> None:
             self._ledger.settings.append(number)
             session: Any = self._connection.update_session(
@@ -255,9 +255,9 @@ class _Writer:
         for number in range(self._chance.randint(1, 5)):
             kind = self._chance.choice(("say", "say", "call", "cancel", "aside"))
             wish = f"{kind} {name}{number}"
-            yield wish, self._ask(wish)
+            yield wish, self.ask(wish)
 
-    def _ask(self, wish: str) -> Step:
+    def ask(self, wish: str) -> Step:
         def ask() -> None:
             params: dict[str, Any] = {"metadata": {"wish": wish}}
             if wish.startswith("aside"):
@@ -314,6 +314,39 @@ def message(item_id: str, text: str) -> dict[str, Any]:
     return {"id": item_id, "type": "message", "role": "user", "content": content}
 
 
+def one_caller(
+    chance: random.Random,
+    connection: RealtimeConnection,
+    ledger: Ledger,
+    patience: float,
+) -> list[Caller]:
+    """Return a program of one thread that does a bit of everything."""
+    writer = Writer(chance, connection, ledger, patience)
+    _register_callbacks(chance, connection, ledger, patience)
+    ledger.created["only"] = []
+    first, second, third = (bytes([number]) * 9_600 for number in (1, 2, 3))
+    steps = [
+        writer.create("only", "only_1", "one", waits=True),
+        writer.create("only", "only_2", "two", waits=False),
+        writer.create("only", "only_3", "three", waits=True),
+        writer.append(first),
+        writer.append(second),
+        writer.commit(first + second),
+        writer.ask("say one"),
+        writer.update(1),
+        writer.retrieve("only_1"),
+        writer.delete("only_2"),
+        writer.append(third),
+        writer.commit(third),
+        writer.ask("call two"),
+        writer.ask("aside three"),
+        writer.update(2),
+        writer.create("only", "only_4", "four", waits=False),
+    ]
+    numbered = [(f"step {number}", step) for number, step in enumerate(steps)]
+    return [Caller("only", ledger, patience, numbered)]
+
+
 def callers(
     chance: random.Random,
     connection: RealtimeConnection,
@@ -321,7 +354,7 @@ def callers(
     patience: float,
 ) -> list[Caller]:
     """Draw a program: several threads that use a connection as they like."""
-    writer = _Writer(chance, connection, ledger, patience)
+    writer = Writer(chance, connection, ledger, patience)
     _register_callbacks(chance, connection, ledger, patience)
     found = [
         writer.caller(name, writer.items(name))
