@@ -8,47 +8,33 @@ import os
 import time
 import warnings
 import weakref
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Executor
+from collections.abc import Callable, Mapping
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, TypeVar, cast, overload
+from typing import TYPE_CHECKING, TypeVar
 
 from ._absorber import Absorber
-from ._acknowledgements import (
-    ANSWERS,
-    Acknowledgements,
-    Command,
-    Pending,
-    field_of,
-    identified,
-    kind_of,
-)
+from ._acknowledgements import Acknowledgements
 from ._channel import Channel
-from ._deadline import Deadline
-from ._dispatcher import Callback, Dispatcher, resolve_event_type
-from ._event_iterator import EventIterator
-from ._inbox import MAX_UNREAD, Backlog, Inbox
+from ._dispatcher import Dispatcher
+from ._inbox import MAX_UNREAD, Backlog
 from ._keepalive import Keepalive
-from ._lanes import Lane
 from ._lifetime import Lifetime
 from ._link import State
 from ._log_fields import ConnectionFields
-from ._logging import log_event
 from ._memory import Memory
 from ._monitor import Monitor
 from ._opening import Opened, Opening
+from ._receiving import Receiving
 from ._recovery import Recovery
 from ._retained import Retained
 from ._send_queue import SendQueue
+from ._sending import Sending
 from ._shown import Shown
 from ._stats import ConnectionStats, ResponseClock, read_stats
-from .errors import SendQueueFull
-from .protocol._model import ClientEvent, ServerEvent
-from .protocol.codec import Dialect, encode
+from .protocol.codec import Dialect
 from .protocol.server_events import ErrorEvent
 from .protocol.sessions import Session
-from .reconnect import Notice, ReconnectPolicy
-from .transport import TEXT
+from .reconnect import ReconnectPolicy
 from .usage import UsageTotals
 
 
@@ -61,31 +47,15 @@ __all__ = ["DEFAULT_TIMEOUT", "BaseConnection"]
 
 logger = logging.getLogger("realtime_sync.events")
 
-E = TypeVar("E", bound=ServerEvent)
-C = TypeVar("C", bound=Callback)
 B = TypeVar("B", bound="BaseConnection")
 
 DEFAULT_TIMEOUT = 30.0
 """Seconds that a command waits for its acknowledgement unless told otherwise."""
 
-_LANES: Mapping[str, Lane] = {
-    "input_audio_buffer.append": Lane.AUDIO,
-    "session.input_audio_buffer.append": Lane.AUDIO,
-    "input_audio_buffer.commit": Lane.COMMIT,
-    "session.close": Lane.COMMIT,
-    "input_audio_buffer.clear": Lane.CLEAR,
-    "response.cancel": Lane.OVERTAKE,
-    "conversation.item.truncate": Lane.OVERTAKE,
-    "output_audio_buffer.clear": Lane.OVERTAKE,
-}
-
-# Services close with 1009 on more than about 16 MiB; better to say so here.
-_MAX_MESSAGE_BYTES = 16 * 1024 * 1024
-
 _HARMLESS = frozenset({"response_cancel_not_active"})
 
 
-class BaseConnection(Shown):
+class BaseConnection(Sending, Receiving, Shown):
     """
     A live connection with its reader and writer threads.
 
@@ -238,202 +208,6 @@ class BaseConnection(Shown):
         state = self._channel.state.name.lower()
         return f"<{type(self).__name__} {session_id} {state} {self._dialect}>"
 
-    # Sending
-
-    def send(
-        self, event: ClientEvent | Mapping[str, Any], *, timeout: float | None = None
-    ) -> None:
-        """
-        Queue a client event, and do not wait for the server.
-
-        Args:
-            event: A client event, or a mapping in wire form.
-            timeout: Seconds to wait while the send queue is full; None for ever.
-
-        Raises:
-            SendQueueFull: The queue stayed full. Nothing was queued.
-            ConnectionClosed: The connection has ended.
-            TypeError, ValueError: It is no event, or one that cannot be encoded.
-        """
-        if self._reconnect is None or kind_of(event) not in ANSWERS:
-            self._transmit(event, timeout)
-        else:  # then it has to be known, after a loss, whether it arrived
-            self._begin(identified(event), timeout, awaited=False)
-
-    def _transmit(self, event: Command, timeout: float | None) -> None:
-        payload = encode(event, self._dialect)
-        if len(payload) > _MAX_MESSAGE_BYTES:
-            raise ValueError(
-                f"the event takes {len(payload)} bytes of JSON; services refuse more "
-                f"than {_MAX_MESSAGE_BYTES}: send audio in pieces, or smaller images"
-            )
-        if logger.isEnabledFor(logging.DEBUG):
-            with self._fields.bound():
-                log_event(logger, ">", event, content=self._log_content)
-        kind = kind_of(event)
-        key = field_of(event, "event_id") if kind in ANSWERS else None
-        self._put(payload, _LANES.get(kind, Lane.COMMAND), timeout, key)
-
-    def flush(self, timeout: float | None = None) -> None:
-        """
-        Wait until everything queued so far has been handed to the network.
-
-        Raises:
-            TimeoutError: It was not in *timeout* seconds.
-            ConnectionClosed: The connection has ended.
-        """
-        self._ensure_usable()
-        written = self._queue.flush_mark()
-        if not written.wait(timeout):
-            raise TimeoutError(f"the send queue was not written for {timeout:g} s")
-        if self.closed:
-            raise self._channel.error()
-
-    # Receiving
-
-    @overload
-    def on(
-        self, event_type: type[E], *, executor: Executor | None = None
-    ) -> Callable[[Callable[[E], object]], Callable[[E], object]]: ...
-    @overload
-    def on(
-        self, event_type: str, *, executor: Executor | None = None
-    ) -> Callable[[C], C]: ...
-    @overload
-    def on(
-        self,
-        event_type: type[E],
-        callback: Callable[[E], object],
-        *,
-        executor: Executor | None = None,
-    ) -> Callable[[E], object]: ...
-    @overload
-    def on(
-        self, event_type: str, callback: C, *, executor: Executor | None = None
-    ) -> C: ...
-    def on(
-        self,
-        event_type: type[ServerEvent] | str,
-        callback: Callback | None = None,
-        *,
-        executor: Executor | None = None,
-    ) -> Any:
-        """
-        Call *callback* with every event of a class; a decorator without *callback*.
-
-        Callbacks run on the reader thread, one at a time, in the order in which they
-        were registered, and see the state that includes their event. A callback may
-        wait for the server, but while it does anything else no event is read. One that
-        raises is logged and reported to `on_error()`.
-
-        Args:
-            event_type: A class (`ServerEvent` for all events) or a wire type.
-            callback: Called with the event.
-            executor: Runs this callback instead, one event at a time and in order.
-        """
-        if callback is None:
-            return lambda function: self.on(event_type, function, executor=executor)
-        self._dispatcher.on(event_type, callback, executor=executor)
-        return callback
-
-    def once(
-        self, event_type: type[ServerEvent] | str, callback: Callback | None = None
-    ) -> Any:
-        """Call *callback* with the next event of a class only; see `on()`."""
-        if callback is None:
-            return lambda function: self.once(event_type, function)
-        self._dispatcher.on(event_type, callback, once=True)
-        return callback
-
-    def off(
-        self, event_type: type[ServerEvent] | str, callback: Callback | None = None
-    ) -> None:
-        """Remove *callback*, or all callbacks of that very *event_type*."""
-        self._dispatcher.off(event_type, callback)
-
-    def on_error(
-        self, callback: Callable[[Exception], object]
-    ) -> Callable[[Exception], object]:
-        """
-        Call *callback* with exceptions that have no caller to be raised in.
-
-        These are messages that cannot be decoded and exceptions of callbacks. All of
-        them are logged as well.
-        """
-        self._dispatcher.on_error(callback)
-        return callback
-
-    def recv(self, timeout: float | None = None) -> ServerEvent:
-        """
-        Return the next event, of any class.
-
-        The first events are kept from the start, for a script that begins to receive
-        after it has sent something; but a few hundred events after the start this
-        stops, unless there was a call by then.
-
-        Raises:
-            TimeoutError: None arrived in *timeout* seconds.
-            ConnectionClosed: The connection has ended and every event was returned.
-        """
-        self._ensure_usable()
-        return self._backlog.take(timeout)
-
-    def events(
-        self, *event_types: type[ServerEvent] | str, timeout: float | None = None
-    ) -> Iterator[ServerEvent]:
-        """
-        Return an iterator over the events from this call on, not from its first use.
-
-        It ends when the connection is closed as it should be.
-
-        Args:
-            event_types: Classes or wire types; none for all events.
-            timeout: Seconds to wait for each event.
-
-        Raises:
-            TimeoutError: None arrived in *timeout* seconds.
-            ConnectionClosedError: The connection broke.
-        """
-        self._ensure_usable()
-        keys = [resolve_event_type(each, self._dialect) for each in event_types]
-        return EventIterator(self._absorber, self._monitor, keys, timeout)
-
-    def wait_for(
-        self,
-        event_type: type[E],
-        predicate: Callable[[E], bool] | None = None,
-        timeout: float | None = None,
-    ) -> E:
-        """
-        Return the next event of a class that arrives from now on.
-
-        Args:
-            event_type: A class of events.
-            predicate: A further condition. It runs on the reader thread.
-            timeout: Seconds to wait.
-
-        Raises:
-            TimeoutError: No such event arrived in *timeout* seconds.
-            ConnectionLost: The connection was lost; the event may have been, too.
-            ConnectionClosed: The connection has ended.
-        """
-        self._ensure_usable()
-        key = resolve_event_type(event_type, self._dialect)
-        accept = cast("Callable[[ServerEvent], bool] | None", predicate)
-        lasting = isinstance(key, type) and issubclass(key, Notice)
-        inbox = Inbox(
-            self._monitor,
-            (key,),
-            accept,
-            max_bytes=self._absorber.max_unread,
-            lasting=lasting,
-        )
-        self._absorber.open_inbox(inbox)
-        try:
-            return cast("E", inbox.take(timeout))
-        finally:
-            self._absorber.close_inbox(inbox)
-
     # The end
 
     def wait_closed(self, timeout: float | None = None) -> bool:
@@ -497,57 +271,6 @@ class BaseConnection(Shown):
     @property
     def _resumes_responses(self) -> bool:
         return self._reconnect is not None and self._reconnect.resume_responses
-
-    def _put(
-        self, payload: bytes, lane: Lane, timeout: float | None, key: str | None = None
-    ) -> None:
-        self._ensure_usable()
-        if self._monitor.on_reader_thread():
-            self._put_and_read(payload, lane, timeout, key)
-        else:
-            self._queue.put((TEXT, payload), lane, timeout, key)
-
-    def _put_and_read(
-        self, payload: bytes, lane: Lane, timeout: float | None, key: str | None
-    ) -> None:
-        """Queue on the reader thread, where blocking alone could block for ever."""
-        deadline = Deadline(timeout)
-        while True:
-            try:
-                # The server may not read before it is read from: take turns.
-                return self._queue.put((TEXT, payload), lane, 0.02, key)
-            except SendQueueFull:
-                if deadline.expired():
-                    raise
-            self._monitor.read_on(0.02)
-
-    def _command(
-        self,
-        event: ClientEvent,
-        timeout: float | None,
-        fits: Callable[[Any], bool] | None = None,
-    ) -> ServerEvent:
-        """Send a command and return the event that acknowledges it."""
-        deadline = Deadline(timeout)
-        pending = self._begin(event, timeout, fits)
-        return self._acknowledgements.wait(pending, deadline.left())
-
-    def _begin(
-        self,
-        event: Command,
-        timeout: float | None,
-        fits: Callable[[Any], bool] | None = None,
-        *,
-        awaited: bool = True,
-    ) -> Pending:
-        """Send a command, and return what will have the server's answer."""
-        pending = self._acknowledgements.expect(event, fits, awaited=awaited)
-        try:
-            self._transmit(event, timeout)
-        except BaseException:
-            self._acknowledgements.forget(pending)
-            raise
-        return pending
 
     def _run_call(
         self,
