@@ -87,7 +87,7 @@ class TestComparison:
         """Where commands without an answer are not sent again, something is missing."""
         monkeypatch.setattr(Retained, "take_back", lambda self: Repeated())
 
-        assert "lost: item only_2" in self.faults(stage, 4)
+        assert "lost: item only_3" in self.faults(stage, 4)
 
     def test_all_is_repeated(
         self, stage: Stage, monkeypatch: pytest.MonkeyPatch
@@ -95,7 +95,7 @@ class TestComparison:
         """Where commands are sent again that had an answer, it is done twice."""
         monkeypatch.setattr(Retained, "confirm", lambda self, key: ())
 
-        assert "doubled: request say one" in self.faults(stage, 12)
+        assert "doubled: answer 'say one" in self.faults(stage, 12)
 
     def test_no_audio(self, stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
         """Where audio is not sent again, a turn has not all of its bytes."""
