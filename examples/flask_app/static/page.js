@@ -95,6 +95,10 @@ function become({ state, words }) {
   document.body.dataset.state = state;
   $("state").dataset.state = state;
   $("state").textContent = words;
+  // Read out is only how the line is: who speaks, one hears.
+  const down = ["off", "connecting", "waiting"].includes(state);
+  const line = down ? words : "Connected";
+  if ($("line").textContent !== line) $("line").textContent = line;
   const focused = document.activeElement;
   $("connect").hidden = !off;
   $("connect").textContent = state === "connecting" ? "Connecting…" : "Start talking";
