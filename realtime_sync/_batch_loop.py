@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import queue
-from collections.abc import Iterator
-from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future
+from collections.abc import Callable, Iterator
+from concurrent.futures import BrokenExecutor, CancelledError, Future
 from typing import Any, Final
 
 import attrs
@@ -46,7 +46,7 @@ class BatchLoop:
     Runs items on an executor, some at a time. Not thread-safe.
 
     Args:
-        executor: Where they run.
+        submit: Begins a call of a function with an argument.
         work: What they have in common.
         sessions: How many are under way at once.
         ordered: Whether they end in their order.
@@ -55,14 +55,14 @@ class BatchLoop:
 
     def __init__(
         self,
-        executor: Executor,
+        submit: Callable[..., Future[Outcome]],
         work: Work,
         *,
         sessions: int,
         ordered: bool,
         journal: Journal | None,
     ) -> None:
-        self._executor = executor
+        self._submit = submit
         self._work = work
         self._sessions = sessions
         self._ordered = ordered
@@ -125,7 +125,7 @@ class BatchLoop:
             self._ended[place] = Ending(item=item, outcome=outcome, replayed=True)
         else:
             task = Task(work=self._work, key=key, item=item)
-            future = self._executor.submit(run_task, task)
+            future = self._submit(run_task, task)
             self._begun[future] = _Begun(place, key, item)
             future.add_done_callback(self._done.put)
         return True

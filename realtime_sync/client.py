@@ -204,7 +204,8 @@ class RealtimeClient(Shortcuts):
         Open a connection; return when the session exists and is set up.
 
         Args:
-            session: Instead of the client's *session*.
+            session: Instead of the client's *session*. A call that is joined keeps its
+                own, unless this is given.
             functions: Instead of the client's *functions*.
             keep_audio: Instead of the client's *keep_audio*.
             call_id: Join the session of a WebRTC or SIP call instead of a new one.
@@ -220,7 +221,8 @@ class RealtimeClient(Shortcuts):
         connection = self._open(RealtimeConnection, endpoint)
         if self.keep_audio if keep_audio is None else keep_audio:
             connection._keep_audio()
-        session = session if session is not None else self.session
+        if session is None and call_id is None:
+            session = self.session
         functions = functions if functions is not None else self.functions
         return _set_up(connection, session, functions)
 

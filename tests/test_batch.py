@@ -19,6 +19,7 @@ from concurrent.futures import (
     ThreadPoolExecutor,
 )
 from concurrent.futures.process import BrokenProcessPool
+from contextvars import ContextVar
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -480,6 +481,14 @@ class TestLimits:
 
 
 class TestExecutors:
+    def test_context(self, client: RealtimeClient) -> None:
+        """Items run in the context of whoever iterates, as traces need it."""
+        variable: ContextVar[str] = ContextVar("variable", default="none")
+        variable.set("mine")
+        results = run_many(lambda connection, item: variable.get(), [1], client)
+
+        assert ["mine"] == [result.value for result in results]
+
     def test_own_threads_stay(self, client: RealtimeClient) -> None:
         """An executor that was given is used, and stays open."""
         with ThreadPoolExecutor(2) as executor:

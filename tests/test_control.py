@@ -217,7 +217,7 @@ class TestCalls:
     ) -> None:
         """A call is made of an offer, and can be joined until it is hung up."""
         call = control.create_call(OFFER)
-        with client.connect(call_id=call.call_id, session={}) as watching:
+        with client.connect(call_id=call.call_id) as watching:
             answer = watching.ask("hello").text
             control.hangup_call(call.call_id)
 
@@ -263,7 +263,8 @@ class TestCalls:
         with pytest.raises(HandshakeError):
             client.connect(call_id=event.call_id)
         control.accept_call(event.call_id, {"instructions": "Answer the phone."})
-        with client.connect(call_id=event.call_id, session={}) as watching:
+        with client.connect(call_id=event.call_id) as watching:
+            assert "Answer the phone." == watching.session.instructions
             watching.update_session({"instructions": "Say goodbye."})
             control.refer_call(event.call_id, "tel:+14155550123")
 

@@ -29,7 +29,7 @@ IMPORTERS = {
     # Spans and metrics, for those who asked for them.
     "opentelemetry": ["_telemetry_*.py", "telemetry.py"],
     # JSON and base64 of messages.
-    "pybase64": ["protocol/_codec_base64.py"],
+    "pybase64": ["protocol/_codec_base64.py", "protocol/_codec_audio.py"],
     # The bridge's server: routes and contexts; and its half of a WebSocket. And the
     # web request that a log record was made in.
     "flask": ["flask/*.py", "_log_fields.py"],
@@ -46,13 +46,13 @@ THREADS = {
     "_batch_worker.py",  # closes what a batch's process has no use for any more
     "audio/devices.py",  # feeds a device
     "audio/pacing.py",  # plays as time goes by
-    "batch.py",  # runs items, unless the caller has an executor
+    "_batch_iterator.py",  # runs items, unless the caller has an executor
     "emulator/*.py",  # serves
 }
 STARTERS = {"Thread", "Timer", "ThreadPoolExecutor"}
 
 # Public names are nobody's business there: what the module is for is to be run or read.
-# The package itself finds its names when they are asked for; they have a test of theirs.
+# The package finds its names when they are asked for; they have a test of theirs.
 NO_ALL = {"__init__.py", "__main__.py", "_version.py"}
 
 
