@@ -142,9 +142,9 @@ def restore_events(taken: Mapping[str, Any]) -> list[ConversationItemCreate]:
 
 def _item_of(record: Any) -> Mapping[str, Any]:
     item = record.get("item") if isinstance(record, Mapping) else None
-    if not isinstance(item, Mapping):
-        raise ValueError("the snapshot is damaged: a record in it holds no item")
-    return item
+    if isinstance(item, Mapping):
+        return item
+    raise ValueError("the snapshot is damaged: a record in it holds no item")
 
 
 def _record(item: ConversationItem) -> dict[str, Any]:

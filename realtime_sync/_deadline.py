@@ -48,4 +48,4 @@ class Deadline:
 
     def error(self) -> TimeoutError:
         """Return the exception that says what took too long."""
-        return TimeoutError(f"{self._what} took longer than {self._timeout:g} s")
+        return TimeoutError(f"{self._what} took longer than {self._timeout:.3g} s")

@@ -150,10 +150,13 @@ class Opening:
             return transport.connect(request)
         except HandshakeError as exc:
             hide_secrets(exc, secrets_of(headers))
-            exc.hint = exc.hint or handshake_hint(
-                exc.status, exc.code, self.endpoint, self.scope
-            )
+            exc.hint = exc.hint or self._hint(exc)
             raise
+
+    def _hint(self, exc: HandshakeError) -> str | None:
+        if exc.status == 401 and self.credential is None:
+            return "No credential was given: pass a key, or a TokenCredential."
+        return handshake_hint(exc.status, exc.code, self.endpoint, self.scope)
 
     def _await_session(
         self, transport: Transport, deadline: Deadline

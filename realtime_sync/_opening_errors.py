@@ -67,7 +67,8 @@ def opening_errors(line: Line, target: str) -> Iterator[None]:
         line.ensure_wanted()
         if isinstance(exc, TimeoutError) and exc.errno is None:  # no error of TCP
             raise TimeoutError(
-                f"no connection to {target} yet; {exc}, {line.step}"
+                f"no connection to {target} yet; {exc}, {line.step}; check the network "
+                "and whether it wants a proxy (https_proxy), or raise open_timeout"
             ) from exc
         raise ConnectError(
             f"no connection to {target}: {explain(exc)} ({line.step}: {_words(exc)})"

@@ -23,6 +23,7 @@ from urllib.parse import SplitResult, unquote, urlsplit
 import attrs
 
 from ._line import Line, show_address
+from ._opening_errors import explain
 from .errors import ConnectError
 
 
@@ -70,18 +71,31 @@ class Proxy:
 
         Raises:
             ConnectError: The proxy refused, or it was aborted.
-            OSError: The proxy could not be reached.
+            OSError: TLS with the proxy failed.
             TimeoutError: The deadline has passed.
         """
         if self.scheme.startswith("socks"):
             _import_python_socks()  # before anything is dialled
-        line.connect(self.host, self.port)
+        self._reach(line)
         if self.scheme == "https":
             line.secure(context(), self.host)
         if self.scheme.startswith("socks"):
             self._tunnel_by_socks(line, host, port)
         else:
             self._tunnel_by_http(line, host, port)
+
+    def _reach(self, line: Line) -> None:
+        try:
+            line.connect(self.host, self.port)
+        except OSError as exc:
+            line.ensure_wanted()
+            if isinstance(exc, TimeoutError) and exc.errno is None:
+                raise  # the deadline
+            raise ConnectError(
+                f"no connection to the proxy {self}: {explain(exc)}. The proxy is that "
+                "of proxy= or of the environment (https_proxy); no_proxy names servers "
+                f"that need none ({line.step}: {exc.strerror or exc})"
+            ) from exc
 
     def _tunnel_by_http(self, line: Line, host: str, port: int) -> None:
         target = show_address(host, port)

@@ -96,7 +96,11 @@ class UpgradeSocket:
     def _read_head(self) -> None:
         received = b""
         while (end := received.find(b"\r\n\r\n")) < 0:
-            data = self._line.recv(_LONGEST_HEAD)
+            try:
+                data = self._line.recv(_LONGEST_HEAD)
+            except ConnectionError as exc:
+                self._line.ensure_wanted()
+                raise ConnectError(_no_answer(received)) from exc
             received += data
             if not data:
                 raise ConnectError(_no_answer(received)) from EOFError()

@@ -149,6 +149,11 @@ def handshake_hint(
         )
     if status in (500, 502, 503, 504):
         return f"{endpoint.host} or its gateway is not available: try again later."
+    if 200 <= status < 300:
+        return (
+            f"{endpoint.host} answered as for a web page: check the host and the path "
+            "of the endpoint."
+        )
     if 300 <= status < 400:
         return (
             f"{endpoint.host} redirects, which is never followed, as it would carry "

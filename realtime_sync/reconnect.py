@@ -93,7 +93,7 @@ class ReconnectPolicy:
         It does after faults of the network, timeouts, the HTTP statuses 408, 429 and
         5xx, and the close codes 1001, 1006, 1011, 1012 and 1013. It does not after a
         refusal that would come again: another status or code, a certificate that cannot
-        be trusted, or a server that does not speak the protocol.
+        be trusted, or a server that speaks no TLS or not this protocol.
         """
         if isinstance(error, ConnectionClosed):
             return error.code in _CODES or isinstance(error, SessionExpired)
@@ -122,8 +122,8 @@ class ReconnectPolicy:
             return cause.type == "server_error"
         if isinstance(cause, ConnectionClosed):
             return self.retries(cause)
-        if isinstance(cause, ssl.SSLCertVerificationError):
-            return False
+        if isinstance(cause, ssl.SSLError):  # only what a network does may pass
+            return isinstance(cause, (ssl.SSLEOFError, ssl.SSLSyscallError))
         return isinstance(cause, (OSError, EOFError))
 
 

@@ -71,8 +71,9 @@ class Silence:
     def write(self, data: bytes) -> None:
         """Take audio."""
 
-    def flush(self) -> None:
-        """Drop what was taken."""
+    def flush(self) -> float:
+        """Drop what was taken; return how much was played."""
+        return 0.0
 
     def played_ms(self) -> float:
         """Return how much was played."""
