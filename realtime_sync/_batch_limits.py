@@ -41,7 +41,8 @@ class SharedLimits:
         Raises:
             RuntimeError: The batch was closed.
         """
-        needs = {"requests": 1, "tokens": tokens}
+        # Who does not know what is needed needs something.
+        needs = {"requests": 1, "tokens": tokens or 1}
         with self._changed:
             while (seconds := self._seconds_until(needs)) > 0:
                 self._changed.wait(seconds)

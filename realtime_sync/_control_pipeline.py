@@ -86,9 +86,10 @@ class ControlPipeline:
         return response
 
     def close(self) -> None:
-        """Close what is open. May be called twice."""
-        if self._pipeline is not None:
-            self._pipeline.close()
+        """Close what is open; the next request opens it again."""
+        pipeline, self._pipeline = self._pipeline, None
+        if pipeline is not None:
+            pipeline.close()
 
     def _open(self) -> PipelineClient[Any, Any]:
         if self._pipeline is None:

@@ -127,7 +127,7 @@ class ControlClient:
         return f"<ControlClient {self._endpoint.host}>"
 
     def close(self) -> None:
-        """Close the connections that are kept for the next request. May be repeated."""
+        """Close the connections that are kept for the next request, if there is one."""
         self._pipeline.close()
 
     # Keys

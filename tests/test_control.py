@@ -453,9 +453,13 @@ class TestPipeline:
         assert repr(control).startswith("<ControlClient 127.0.0.1:")
 
     def test_close(self, client: RealtimeClient) -> None:
-        """What was never used can be closed, twice."""
+        """What was never used can be closed, twice; and what was closed, used."""
         control = ControlClient(client)
         control.close()
+        control.close()
+        control.create_client_secret()
+        control.close()
+        control.create_client_secret()
         control.close()
 
 
