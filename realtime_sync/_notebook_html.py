@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import singledispatch
+from statistics import median
 from typing import Any
 
 import attrs
@@ -12,6 +13,7 @@ from ._base_connection import BaseConnection
 from ._conversation_entry import ConversationItem
 from ._conversation_export import what_was_said, who_said
 from ._notebook_audio import Budget, audio_of, limits, player
+from ._stats import ConnectionStats
 from .audio import Audio
 from .conversation import Conversation
 from .errors import RealtimeError
@@ -257,22 +259,51 @@ def _turns(heard: Any) -> str | None:
     return str(getattr(heard.turn_detection, "type", "")) or None
 
 
-def _statistics(connection: Any) -> Mapping[str, str | None]:
+def _statistics(connection: BaseConnection) -> Mapping[str, str | None]:
     """Return what there is to count, as words."""
     left = None if connection.closed else connection.time_left
-    latency = connection.latency
-    usage = getattr(connection, "usage", None)
+    stats = connection.stats
     conversation = getattr(connection, "conversation", None)
     return {
         "conversation": None if conversation is None else f"{len(conversation)} items",
-        "responses": _spent(usage) if usage and usage.responses else None,
-        "latency": None if latency is None else f"{latency * 1000:.0f} ms",
+        "responses": _spent(stats.usage) if stats.usage.responses else None,
+        **_traffic(stats),
         "time left": f"{left / 60:.0f} min" if left else None,
     }
 
 
 def _spent(usage: UsageTotals) -> str:
     return f"{usage.responses}, {usage.total_tokens:,} tokens"
+
+
+def _traffic(stats: ConnectionStats) -> Mapping[str, str | None]:
+    sent, received = stats.bytes_sent / 1000, stats.bytes_received / 1000
+    waited = stats.first_audio.values()
+    return {
+        "first audio": f"after {median(waited):.2f} s (median)" if waited else None,
+        "traffic": f"{sent:,.0f} kB sent, {received:,.0f} kB received",
+        "ping": None if stats.ping is None else f"{stats.ping * 1000:.0f} ms",
+        "reconnects": str(stats.reconnects) if stats.reconnects else None,
+        "errors": _counted(stats.errors),
+    }
+
+
+def _counted(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{count} {name}" for name, count in counts.items())
+
+
+@html_of.register
+def _stats(stats: ConnectionStats) -> Html:
+    longest = f"{stats.callback_longest * 1000:.0f} ms"
+    facts = {
+        "age": f"{stats.age:.0f} s",
+        "responses": _counted(stats.responses),
+        "tokens": f"{stats.usage.total_tokens:,}",
+        **_traffic(stats),
+        "waited for space": f"{stats.blocked:.2f} s" if stats.blocked else None,
+        "callbacks": f"{stats.callbacks}, the longest {longest}",
+    }
+    return rows({name: value for name, value in facts.items() if value})
 
 
 @html_of.register

@@ -260,12 +260,15 @@ def test_connection_shows_state_session_and_statistics() -> None:
         with client.connect(session={"output_modalities": ["text"]}) as connection:
             asked = connection.ask("Hello?")
             text = Page(connection._repr_html_()).text
+            stats = Page(connection.stats._repr_html_()).text
         closed = Page(connection._repr_html_()).text
 
     assert "RealtimeConnection open" in text
     assert "answers intext" in text
     assert "conversation2 items" in text
     assert f"{asked.usage.total_tokens} tokens" in text  # type: ignore[union-attr]
+    assert "kB sent" in text
+    assert "responses1 completed" in stats
     assert "RealtimeConnection closed" in closed
     assert "time left" not in closed
 

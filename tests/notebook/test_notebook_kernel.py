@@ -106,6 +106,18 @@ class Kernel:
         )
         return reply["content"]
 
+    def run_cell(self, cell_id: str, code: str) -> None:
+        """Run a cell as a front end does that tells which one it is."""
+        content = {"code": code, "stop_on_error": False}
+        session = self.client.session
+        message = session.msg("execute_request", content, metadata={"cellId": cell_id})
+        self.client.shell_channel.send(message)
+        while True:
+            reply = self.client.get_shell_msg(timeout=WAIT)
+            if reply["parent_header"].get("msg_id") == message["header"]["msg_id"]:
+                assert "ok" == reply["content"]["status"]
+                return
+
     def restart(self) -> None:
         self.client.stop_channels()
         self.manager.restart_kernel()
@@ -158,3 +170,23 @@ def test_interrupt_and_restart(kernel: Kernel) -> None:
     assert "Interrupted" == error["ename"]
     assert 1 == len(error["traceback"])
     assert 1001 == code
+
+
+def test_changed_cell_replaces_its_connection(kernel: Kernel) -> None:
+    """A cell is known by what the front end calls it, whatever it says now."""
+    with RealtimeEmulator(
+        speech="tone", settings=EmulatorSettings.instant()
+    ) as service:
+        kernel.run(
+            "from realtime_sync import RealtimeClient, notebook\n"
+            f"where = {service.endpoint!r}\n"
+            "client = RealtimeClient(where, 'key', model='m', proxy='')"
+        )
+        kernel.run_cell("cell-a", "one = notebook.connect(client)")
+        kernel.run_cell("cell-b", "two = notebook.connect(client)")
+        kernel.run_cell("cell-a", "three = notebook.connect(client)  # changed")
+        kernel.run_cell("cell-c", "assert (one.closed, two.closed) == (True, False)")
+        code, _ = service.sessions[0].wait_closed(timeout=WAIT)
+
+        assert 1000 == code
+        assert [None, None] == [session.closed for session in service.sessions[1:]]
