@@ -1,8 +1,8 @@
 """
 What makes an event of its decoded JSON, by wire type and dialect.
 
-Three layers, each optional: translation from the preview dialect, a quick way for the
-audio of both directions, and for everything the hooks of `_codec_structure`.
+Three layers, each optional: translation from the preview dialect, a quick way for text
+and the audio of a client, and for everything the hooks of `_codec_structure`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ from ._codec_structure import FAST, Converter, Hook, check_depth, wrong
 from ._model import UNSET, Model, Unset
 from .client_events import InputAudioBufferAppend, UnknownClientEvent
 from .server_events import (
-    ResponseOutputAudioDelta,
     ResponseOutputAudioTranscriptDelta,
     ResponseOutputTextDelta,
     UnknownEvent,
@@ -34,11 +33,12 @@ Dialect = Literal["ga", "preview"]
 _Json = dict[str, Any]
 
 
-# The events that come 10 to 50 times a second: audio, with most of the bytes, and text.
-# Whatever is unusual about them is left to `structure_any`, the hook for all events.
+# The events that come 10 to 50 times a second, but for the server's audio, which has a
+# way of its own (`_codec_audio`). Whatever is unusual about them is left to
+# `structure_any`, the hook for all events.
 
 
-def _delta_hook(cls: Any, read: Callable[[str], Any], structure_any: Hook) -> Hook:
+def _delta_hook(cls: Any, structure_any: Hook) -> Hook:
     def structure_delta(payload: _Json) -> Any:
         event_id = payload.get("event_id")
         response_id = payload["response_id"]
@@ -61,7 +61,7 @@ def _delta_hook(cls: Any, read: Callable[[str], Any], structure_any: Hook) -> Ho
                 item_id=item_id,
                 output_index=output_index,
                 content_index=content_index,
-                delta=read(delta),
+                delta=delta,
             )
         return structure_any(payload)
 
@@ -80,13 +80,10 @@ def _append_hook(structure_any: Hook) -> Hook:
 
 _HOT: Final[Mapping[type[Model], Callable[[Hook], Hook]]] = {
     InputAudioBufferAppend: _append_hook,
-    ResponseOutputAudioDelta: partial(
-        _delta_hook, ResponseOutputAudioDelta, from_base64
-    ),
     ResponseOutputAudioTranscriptDelta: partial(
-        _delta_hook, ResponseOutputAudioTranscriptDelta, str
+        _delta_hook, ResponseOutputAudioTranscriptDelta
     ),
-    ResponseOutputTextDelta: partial(_delta_hook, ResponseOutputTextDelta, str),
+    ResponseOutputTextDelta: partial(_delta_hook, ResponseOutputTextDelta),
 }
 
 

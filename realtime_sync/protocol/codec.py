@@ -26,6 +26,7 @@ from typing import Any, Final, TypeVar, get_args, overload
 import orjson
 
 from ..errors import DecodeError
+from ._codec_audio import AudioFrames
 from ._codec_base64 import to_base64_bytes
 from ._codec_decoders import Decoders, Dialect, spell_preview
 from ._codec_structure import ABSENT, DETAILED, FAST, faults, wrong
@@ -67,6 +68,9 @@ _SERVER: Final = {
     dialect: Decoders(_SERVER_CLASSES, UnknownEvent, dialect) for dialect in _DIALECTS
 }
 
+_AUDIO: Final = {dialect: AudioFrames() for dialect in _DIALECTS}
+_LONG: Final = 512  # bytes; an audio delta is longer from 6 ms on
+
 
 def decode_server_event(
     data: bytes | bytearray | memoryview | str, dialect: Dialect = "ga"
@@ -86,10 +90,23 @@ def decode_server_event(
             form that this type has. Paths in the error are those of the GA form.
     """
     try:
+        if type(data) is bytes and len(data) > _LONG:
+            return _decode_long(data, dialect)
         payload = orjson.loads(data)
         event: ServerEvent = _SERVER[dialect][payload["type"]](payload)
     except Exception:  # whatever it was, it is found again, with its path
         event = _decode_again(data, dialect, _SERVER)
+    return event
+
+
+def _decode_long(data: bytes, dialect: Dialect) -> ServerEvent:
+    # Nearly all of them are audio; a short message is parsed sooner than looked up.
+    audio = _AUDIO[dialect].decode(data)
+    if audio is not None:
+        return audio
+    payload = orjson.loads(data)
+    event: ServerEvent = _SERVER[dialect][payload["type"]](payload)
+    _AUDIO[dialect].learn(data, event)
     return event
 
 
