@@ -121,7 +121,8 @@ def main() -> None:
 
     results: dict[str, Any] = {}
     measured: dict[str, Any] = {}  # two rows may show two figures of one measurement
-    with _server() as server:
+    # Ctrl-C ends the measuring, and leaves what there is to the report.
+    with contextlib.suppress(KeyboardInterrupt), _server() as server:
         for row in plan(options.quick):
             clients = [name for name in row.clients if options.client in name]
             if options.only not in row.name or not clients:
