@@ -81,8 +81,7 @@ def _event(
     event_id: bytes, text: bytes, meaning: _Meaning
 ) -> ResponseOutputAudioDelta | None:
     name = str(event_id, "latin-1")
-    # An identifier holds no quote, no backslash and no control character.
-    if not (name.isascii() and name.isidentifier()):
+    if not (name.isascii() and name.isprintable()) or "\\" in name:
         return None
     try:
         delta = b64decode(text, None, True)
