@@ -219,7 +219,8 @@ class _Live:
     def __init__(self) -> None:
         self._new: list[socket.socket] = []
         self._messages: dict[socket.socket, _Messages] = {}
-        head, _, self._tail = audio_delta(4800, "0" * 16).partition(b"0" * 16)
+        frame = audio_delta(4800, f"event_{'0' * 16}")
+        head, _, self._tail = frame.partition(b"0" * 16)
         self._head = head
 
     def add(self, sock: socket.socket) -> None:

@@ -69,7 +69,8 @@ def _live(make: Callable[[], Client], conversations: int, seconds: float) -> Res
     late: list[float] = []
 
     def heard(event_id: str, pcm: bytes) -> None:
-        late.append((time.monotonic_ns() - int(event_id)) / 1e6)
+        sent = int(event_id.removeprefix("event_"))
+        late.append((time.monotonic_ns() - sent) / 1e6)
 
     for client in clients:
         assert isinstance(client, LiveClient)
