@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +19,12 @@ from realtime_sync.transport import FakeTransport
 _OURS = ("realtime_sync", "realtime-emulator-")  # daemons too, if they are ours
 _LEAVE = 5.0  # seconds in which a thread that was told to end has ended
 _OPEN_FILES = Path("/proc/self/fd")  # Linux only; elsewhere sockets go unchecked
+
+
+def pytest_configure() -> None:
+    """Have Ctrl-C heard here and by what tests start: the shell's `&` ignores it."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _threads() -> set[threading.Thread]:
