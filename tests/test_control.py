@@ -40,7 +40,7 @@ BRIEF = RealtimeSession(instructions="Be brief.")
 
 @pytest.fixture(name="clock")
 def _clock() -> ManualClock:
-    return ManualClock()
+    return ManualClock(epoch=time.time())
 
 
 @pytest.fixture(name="emulator")
