@@ -69,7 +69,9 @@ def test_block_runs(code: str, tmp_path: Path) -> None:
     if "def test_" in code:
         _run_as_tests(code, tmp_path)
     else:
-        exec(compile(code, "a page", "exec"), {"__name__": "__main__"})
+        # Without what this module imports from the future.
+        compiled = compile(code, "a page", "exec", dont_inherit=True)
+        exec(compiled, {"__name__": "__main__"})
 
 
 @pytest.mark.parametrize("code", _blocks("sh"))
