@@ -10,6 +10,7 @@ The inputs that once were findings are in ``tests/corpus``, by target.
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import logging
@@ -39,6 +40,7 @@ from realtime_sync.errors import (
     ConnectError,
     DecodeError,
     RemoteProtocolError,
+    ResponseError,
     WebhookError,
 )
 from realtime_sync.playback import Playback
@@ -138,10 +140,11 @@ def state(data: bytes) -> None:
 
     _look(conversation, meter, limits)
     playback.interrupt()
-    with monitor.lock:
-        followed = list(streams._waiting) if hasattr(streams, "_waiting") else []
-    for stream in followed:
-        repr(stream)
+    with contextlib.suppress(TimeoutError):
+        for stream in streams:
+            repr(stream)
+            with contextlib.suppress(TimeoutError, ResponseError):
+                repr(stream.result(0))
     memory.remember()
 
 
