@@ -114,7 +114,7 @@ def test_every_public_name_is_in_the_reference() -> None:
 
 def test_site_builds(tmp_path: Path) -> None:
     """The site is made of the pages without a single warning."""
-    for needed in ("sphinx", "furo", "myst_parser"):
+    for needed in ("sphinx", "furo", "myst_parser", "anywidget", "wsproto"):
         pytest.importorskip(needed)
     built = subprocess.run(
         [sys.executable, "-m", "sphinx", "-W", "-q", str(DOCS), str(tmp_path / "site")],
