@@ -25,7 +25,7 @@ from .plan import SLOW, Row, plan
 from .report import update_page, write_report
 
 
-_TIMEOUT = 120  # seconds; some clients now and then hang over TLS
+_TIMEOUT = 60  # seconds; some clients hang now and then as they connect over TLS
 
 
 def _run(module: str, *arguments: str) -> str:
