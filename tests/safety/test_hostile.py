@@ -9,6 +9,7 @@ import threading
 import time
 import tracemalloc
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -306,6 +307,26 @@ def test_flood_while_a_callback_waits(
     assert isinstance(caught[0], ConnectionClosed)
     assert "max_unread" in str(attacked.end())
     assert memory() < 24
+
+
+@pytest.mark.parametrize(
+    ("name", "default", "told"),
+    [
+        ("max_message_bytes", 16 * MB, "16 MiB"),
+        ("max_unread", 64 * MB, "64 MiB"),
+        ("max_queue", MB, "1 MiB"),
+        ("open_timeout", 20.0, "20 s"),
+        ("close_timeout", 5.0, "5 s"),
+        ("ping_interval", 20.0, "20 s"),
+    ],
+)
+def test_defaults(name: str, default: float, told: str) -> None:
+    """The limits are what the documentation says."""
+    page = (Path(__file__).parents[2] / "docs" / "security.md").read_text("utf-8")
+    rows = [row for row in page.splitlines() if row.startswith(f"| `{name}`")]
+
+    assert default == getattr(RealtimeClient("ws://localhost", "key"), name)
+    assert told in rows[0].split("|")[2]
 
 
 def test_duplicate_ids(attack: Attack) -> None:

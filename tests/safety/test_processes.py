@@ -270,6 +270,7 @@ def test_interpreter_ends(ending: str, emulator: RealtimeEmulator) -> None:
     )
 
     assert expected == done.returncode
+    assert 1001 == emulator.sessions[0].wait_closed()[0]
     assert time.monotonic() - began < 30
     noise = [
         line
