@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -20,6 +21,8 @@ from .reconnect import SessionExpiring
 
 
 __all__ = ["Lifetime", "RolledOver"]
+
+logger = logging.getLogger("realtime_sync.reconnect")
 
 _NOTICE = 120.0  # seconds before the end that it is told, unless the policy says more
 _SHARE = 0.25  # … but not more than this share of what the session had left
@@ -101,6 +104,12 @@ class Lifetime:
         if not expires_at or (self._ends and isinstance(event, SessionUpdated)):
             return
         left = expires_at - time.time()
+        if left <= 0:  # what has just begun is not over: this machine's clock is wrong
+            self._ends = self._next = None
+            logger.info(
+                "the session's end is %.0f s ago by this machine's clock", -left
+            )
+            return
         wanted = _NOTICE if self._rollover is None else self._rollover
         self._lead = max(0.0, min(wanted, left * _SHARE))
         self._ends = time.monotonic() + left

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
@@ -25,11 +26,17 @@ from realtime_sync import (
     ReconnectPolicy,
     ResponseDone,
     SendQueueFull,
+    ServerEvent,
     SessionExpired,
     SessionExpiring,
 )
 from realtime_sync._replay import difference
-from realtime_sync.emulator import EmulatorSettings, Fault, RealtimeEmulator
+from realtime_sync.emulator import (
+    EmulatorSettings,
+    Fault,
+    ManualClock,
+    RealtimeEmulator,
+)
 
 
 SECOND = bytes(48_000)  # of silence, as PCM at 24 kHz
@@ -546,6 +553,20 @@ class TestExpiry:
             connection.create_item(scripted.message("item_1"))
 
             assert ["item_1"] == [item.id for item in brief.sessions[0].items]
+
+    def test_wrong_clock(self) -> None:
+        """A session that is over already by this machine's clock is not given up."""
+        yesterday = ManualClock(epoch=time.time() - 86_400)
+        with (
+            RealtimeEmulator(clock=yesterday) as emulator,
+            client_of(emulator).connect() as connection,
+        ):
+            told: list[ServerEvent] = []
+            connection.on(SessionExpiring, told.append)
+            connection.clear_input_audio(timeout=WAIT)
+
+            assert [] == told
+            assert 1 == len(emulator.sessions)
 
     def test_expired(self, emulator: RealtimeEmulator) -> None:
         """A session that expires all the same is followed by another one."""

@@ -120,6 +120,7 @@ class Script:
 
     Attributes:
         dialect: In which the lines are.
+        started: When the recording began, in seconds since 1970.
         steps: All of them, the session's beginning included.
 
     Args:
@@ -131,6 +132,7 @@ class Script:
 
     def __init__(self, recording: Recording) -> None:
         self.dialect = recording.dialect
+        self.started = recording.started.timestamp()
         self.steps: list[Step] = []
         self._open: list[Cue] = []  # commands without an answer so far
         self._total = 0

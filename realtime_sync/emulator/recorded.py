@@ -104,6 +104,7 @@ class RecordedSession(Machine):
         self._appended = 0  # bytes
         self._ids: dict[str, str] = {}
         self._metadata: dict[str, Mapping[str, str]] = {}
+        self._shift = int(self._core.clock.epoch() - script.started)
         # When the last cue came: then, and now.
         self._anchor = (script.steps[0].time, self._core.clock.now())
         self.config: Any = None
@@ -235,6 +236,8 @@ class RecordedSession(Machine):
         event = decode_server_event(orjson.dumps(payload), self._script.dialect)
         if isinstance(event, (ResponseCreated, ResponseDone)):
             event = self._with_metadata(event, step.answers)
+        elif isinstance(event, (SessionCreated, SessionUpdated)):
+            event = self._of_today(event)
         self._keep(event)
         self._core.emit_event(event)
 
@@ -252,6 +255,14 @@ class RecordedSession(Machine):
         metadata = self._metadata[response_id] or None
         response = attrs.evolve(event.response, metadata=metadata)
         return attrs.evolve(event, response=response)
+
+    def _of_today(self, event: SessionCreated | SessionUpdated) -> ServerEvent:
+        """Return *event* with a session that ends as long from now as it did then."""
+        expires_at = getattr(event.session, "expires_at", None)
+        if not expires_at:
+            return event
+        session: Any = attrs.evolve(event.session, expires_at=expires_at + self._shift)
+        return attrs.evolve(event, session=session)
 
     def _keep(self, event: ServerEvent) -> None:
         """Keep what tests look at."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -94,6 +95,17 @@ def test_begins_with_the_session(tmp_path: Path) -> None:
     assert ["session.created"] == types(client.events)
     assert SESSION["instructions"] == client.events[0]["session"]["instructions"]
     assert "sess_1" == client.machine.id
+
+
+def test_session_ends_as_late_as_it_did_then(tmp_path: Path) -> None:
+    """A session has as long to live as it had when it was recorded."""
+    began = datetime.fromisoformat(WALL).timestamp()
+    session = {**SESSION, "expires_at": int(began) + 1800}
+    recorded = script(tmp_path, said(0.0, "session.created", session=session))
+    client = Recorded(recorded)
+    (created,) = client.events
+
+    assert abs(created["session"]["expires_at"] - client.clock.epoch() - 1800) < 2
 
 
 def test_each_event_waits_for_what_was_sent_before_it(tmp_path: Path) -> None:
