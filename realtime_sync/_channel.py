@@ -34,6 +34,8 @@ __all__ = ["Channel"]
 
 logger = logging.getLogger("realtime_sync.channel")
 
+_GRACE = 0.5  # seconds for threads to end that have no reason left not to
+
 
 class Channel:
     """
@@ -159,9 +161,10 @@ class Channel:
         self._link.begin_close(code, reason)
         if threading.current_thread() in self.threads:
             return
-        if not self._link.wait_closed(self._close_timeout):
+        deadline = Deadline(self._close_timeout)
+        if not self._link.wait_closed(deadline.left()):
             self._link.abort()
-        self._join(Deadline(self._close_timeout))
+        self._join(Deadline(max(deadline.left() or 0.0, _GRACE)))
 
     def abort(self) -> None:
         """End the connection at once, with no closing handshake."""
