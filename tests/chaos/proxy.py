@@ -231,7 +231,9 @@ class _Link:
         self._number = number
         self._secure = secure
         self._sockets = client, server
+        self._lock = threading.Lock()
         self._over = threading.Event()
+        self._left = 0
         self._dead = False
         self._threads = [
             threading.Thread(target=self._pump, args=(client, server, "up")),
@@ -251,14 +253,13 @@ class _Link:
                 sock.shutdown(socket.SHUT_RDWR)  # wakes who sends, too
         for thread in self._threads:
             thread.join()
-        for sock in self._sockets:
-            sock.close()
 
     def cut(self, kind: Kind) -> None:
-        """Hang up on both sides; the sockets are closed by the threads."""
-        if self._over.is_set():
-            return
-        self._over.set()
+        """Hang up on both sides; the sockets are closed by the last thread."""
+        with self._lock:
+            if self._over.is_set():
+                return
+            self._over.set()
         # A reset is sent by closing, if nothing says goodbye before.
         how = socket.SHUT_RD if kind == "reset" else socket.SHUT_RDWR
         for sock in self._sockets:
@@ -273,7 +274,12 @@ class _Link:
         with contextlib.suppress(OSError):
             self._pass_all(source, sink, direction)
         self.cut("fin")  # what one side ended is over for the other one as well
-        sink.close()
+        with self._lock:
+            self._left += 1
+            last = self._left == 2
+        if last:  # before, the other thread may be in one of them
+            for sock in self._sockets:
+                sock.close()
 
     def _pass_all(
         self, source: socket.socket, sink: socket.socket, direction: Direction
