@@ -199,7 +199,7 @@ def _answer(sock: socket.socket, model: str) -> None:
     if model.startswith("receive"):
         _, kind, count = model.split("-")
         blobs = [*_blobs(kind, int(count)), _DONE]
-        if kind.endswith("ms"):
+        if kind[0].isdigit() and kind.endswith("ms"):
             blobs.insert(0, _SPOKEN)
     messages = _Messages()
     while data := sock.recv(262_144):
