@@ -41,6 +41,7 @@ _WHOLE_TEXT = _FIN | TEXT
 _DATA = (CONTINUATION, TEXT, BINARY)
 _CONTROL = (CLOSE, PING, PONG)
 _LONGEST_CONTROL = 125  # bytes of payload; RFC 6455, 5.5
+_SHORT = 256  # bytes, which are masked in a microsecond
 _LONGEST_HEADER = 10  # bytes, of a frame that is not masked
 
 _PROTOCOL_ERROR, _INVALID_DATA, _TOO_BIG = 1002, 1007, 1009
@@ -234,7 +235,6 @@ class FrameWriter:
 
     def __init__(self) -> None:
         self._keys: Iterator[bytes] = iter(())
-        self._mask = find_mask()
 
     def encode(self, frames: Sequence[Frame]) -> Iterator[bytes]:
         """
@@ -247,7 +247,9 @@ class FrameWriter:
         size = 0
         for opcode, payload in frames:
             key = self._next_key()
-            parts += (_header(opcode, len(payload)), key, self._mask(payload, key))
+            # What is short is not worth an import.
+            apply = mask if len(payload) < _SHORT else find_mask()
+            parts += (_header(opcode, len(payload)), key, apply(payload, key))
             size += len(payload)
             if size >= _LARGE:
                 yield b"".join(parts)
