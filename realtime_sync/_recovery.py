@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import ssl
 from collections import deque
 from collections.abc import Callable
 from time import monotonic
@@ -173,7 +174,7 @@ class Recovery:
     ) -> tuple[Opened, Replay]:
         deadline = Deadline(self._policy.deadline)
         last: Exception = cause
-        while self._tries < self._policy.tries and self._policy.retries(last):
+        while self._tries < self._policy.tries and self._retries(last):
             at_once = isinstance(last, RolledOver)
             delay = 0.0 if at_once else self._policy.delay(self._tries, last)
             if _too_late(deadline, delay) or not road.pause(delay):
@@ -184,7 +185,14 @@ class Recovery:
             except (ConnectError, ConnectionClosed, ServerError, TimeoutError) as exc:
                 logger.warning("the connection is not back: %s", exc)
                 last = exc
+            except Exception as exc:  # of a credential that is a function, say
+                logger.exception("opening the connection again failed")
+                raise _given_up(cause, exc, self._tries) from exc
         raise _given_up(cause, last, self._tries)
+
+    def _retries(self, error: Exception) -> bool:
+        """Tell whether another try makes sense, on the way to a server that is known."""
+        return self._policy.retries(error) or _is_garbled(error)
 
     def _try(
         self, deadline: Deadline, road: Road, remembered: Remembered
@@ -206,6 +214,13 @@ class Recovery:
             opened.transport.release()
             raise
         return opened, replay
+
+
+def _is_garbled(error: Exception) -> bool:
+    """Tell whether TLS failed, which worked before; so the network did that."""
+    cause = error.__cause__ if isinstance(error, ConnectError) else None
+    untrusted = isinstance(cause, ssl.SSLCertVerificationError)
+    return isinstance(cause, ssl.SSLError) and not untrusted
 
 
 def _level(planned: bool) -> int:

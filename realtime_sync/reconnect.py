@@ -124,7 +124,14 @@ class ReconnectPolicy:
             return self.retries(cause)
         if isinstance(cause, ssl.SSLError):  # only what a network does may pass
             return isinstance(cause, (ssl.SSLEOFError, ssl.SSLSyscallError))
-        return isinstance(cause, (OSError, EOFError))
+        return isinstance(cause, (OSError, EOFError)) or _is_azure_away(cause)
+
+
+def _is_azure_away(cause: BaseException | None) -> bool:
+    """Tell whether a credential of Azure could not reach whoever gives it tokens."""
+    # By name, as the module takes long to import, and is if there was such an error.
+    names = {kind.__name__ for kind in type(cause).__mro__}
+    return not names.isdisjoint({"ServiceRequestError", "ServiceResponseError"})
 
 
 class Notice(ServerEvent):

@@ -11,6 +11,7 @@ from __future__ import annotations
 import collections
 import itertools
 import random
+import ssl
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from time import monotonic
@@ -173,6 +174,11 @@ def run_with(
     return outcome
 
 
+def _is_garbled(error: Exception) -> bool:
+    """Tell whether TLS could not begin; nobody knows then that the server speaks it."""
+    return isinstance(error.__cause__, ssl.SSLError)
+
+
 class _Run:
     """A run while it is played."""
 
@@ -199,7 +205,7 @@ class _Run:
         try:
             connection = self._client().connect()
         except (ConnectError, RealtimeError, TimeoutError) as exc:
-            if not self._is_spoilt():
+            if not self._is_spoilt() and not _is_garbled(exc):
                 self._outcome.wrong.append(f"connect: {exc!r}")
             return
         connection.on(Reconnected, self._notices.append)
