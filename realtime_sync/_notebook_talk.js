@@ -4,6 +4,7 @@
 
 const RATE = 24000; // Hz, mono, 16-bit little-endian: what the service hears and says
 const CHUNK = 2400; // samples of the microphone in one message: 100 ms
+const PATIENCE = 15000; // ms that the kernel may be silent before the microphone closes
 const LEAD = 0.06; // seconds between the arrival of audio and its playing, against gaps
 
 const EVENTS = ["change:state", "change:problem"];
@@ -144,6 +145,7 @@ class Talk {
     this.model = model;
     this.views = new Set();
     this.lines = new Map();
+    this.trouble = "";
     this.generation = 0;
     model.on("msg:custom", (message, buffers) => this.take(message, buffers));
     this.page = Math.random().toString(36);
@@ -163,16 +165,24 @@ class Talk {
     say();
   }
   send(message, buffers = []) {
-    this.model.send(message, undefined, buffers);
+    try {
+      this.model.send(message, undefined, buffers);
+    } catch {
+      // The kernel is gone; watch() sees to it.
+    }
   }
   take(message, buffers) {
     if (message.type === "greet") this.greet();
-    if (message.type === "welcome") clearInterval(this.greeter);
+    if (message.type === "welcome") this.welcome();
     if (message.type === "caption") this.caption(message);
     if (message.type === "audio") this.play(message, buffers[0]);
     if (message.type === "flush") this.flush(message);
     if (message.type === "start") this.start();
     if (message.type === "stop") this.stop();
+  }
+  welcome() {
+    clearInterval(this.greeter);
+    this.heardOf = Date.now();
   }
   caption(line) {
     this.lines.set(line.id, line);
@@ -207,11 +217,23 @@ class Talk {
       // Pages may not sound before somebody has used them: then this waits for a click.
       this.context.resume();
       this.microphone = await Microphone.open(this.context, (chunk) => this.heard(chunk));
+      this.trouble = "";
+      this.heardOf = Date.now();
+      this.watcher = setInterval(() => this.watch(), PATIENCE / 5);
       this.send({ type: "started" });
     } catch (error) {
       this.send({ type: "problem", words: `no microphone: ${error.message || error.name}` });
     }
     this.starting = false;
+    this.update();
+  }
+  watch() {
+    // A kernel that was restarted knows nothing of this; nobody should be listened to.
+    this.send({ type: "hello", page: this.page });
+    if (Date.now() - this.heardOf > PATIENCE) {
+      this.trouble = "the kernel does not answer: the microphone is closed";
+      this.stop();
+    }
   }
   heard(chunk) {
     const samples = new Int16Array(chunk);
@@ -219,12 +241,18 @@ class Talk {
     this.send({ type: "heard" }, [chunk]);
   }
   stop() {
+    clearInterval(this.watcher);
     this.microphone?.stop();
     this.microphone = null;
     this.views.forEach((view) => view.hearing(0));
+    this.update();
     this.send({ type: "stopped" });
   }
+  update() {
+    this.views.forEach((view) => view.update());
+  }
   end() {
+    clearInterval(this.watcher);
     clearInterval(this.greeter);
     this.microphone?.stop();
     clearInterval(this.reporter);
@@ -258,21 +286,22 @@ class View {
     this.update();
   }
   press() {
-    if (this.talk.model.get("state") === "talking") this.talk.stop();
+    if (this.talk.microphone) this.talk.stop();
     else this.talk.start();
   }
   update() {
     const state = this.talk.model.get("state");
-    const talking = state === "talking";
+    const talking = Boolean(this.talk.microphone);
     this.button.textContent = talking ? "■ Stop" : "● Talk";
     this.button.disabled = state === "ended";
     this.button.setAttribute("aria-pressed", String(talking));
     this.speaking(false);
   }
   speaking(yes) {
-    const words = { ready: "", talking: "listening", ended: "the connection is closed" };
-    const state = words[this.talk.model.get("state")];
-    this.status.textContent = this.talk.model.get("problem") || (yes ? "speaking" : state);
+    const ended = this.talk.model.get("state") === "ended" && "the connection is closed";
+    const problem = ended || this.talk.trouble || this.talk.model.get("problem");
+    const idle = this.talk.microphone ? "listening" : "";
+    this.status.textContent = problem || (yes ? "speaking" : idle);
   }
   hearing(level) {
     this.meter.style.width = `${Math.round(level * 100)}%`;
