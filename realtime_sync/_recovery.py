@@ -191,7 +191,7 @@ class Recovery:
         raise _given_up(cause, last, self._tries)
 
     def _retries(self, error: Exception) -> bool:
-        """Tell whether another try makes sense, on the way to a server that is known."""
+        """Tell whether another try makes sense, to a server that is known."""
         return self._policy.retries(error) or _is_garbled(error)
 
     def _try(
