@@ -66,10 +66,10 @@ def _receiving(frame: bytes) -> list[Part]:
         ("kernel: send and receive, on one core", _kernel(frame)),
         ("TLS: encrypt and decrypt", _tls(frame, decrypts=True)),
         ("frames", read_frames),
-        ("JSON (orjson)", lambda: orjson.loads(message)),
+        ("JSON (orjson), where it is parsed", lambda: orjson.loads(message)),
         ("base64 (pybase64)", lambda: pybase64.b64decode(payload["delta"], None, True)),
         ("object", lambda: ResponseOutputAudioDelta(**values, delta=event.delta)),
-        ("all three, and checks: decode", lambda: decode_server_event(message)),
+        ("audio to event: decode", lambda: decode_server_event(message)),
         ("decode and state: absorb", lambda: absorber.absorb(message)),
         ("dispatch to one callback", lambda: dispatcher.dispatch(event)),
     ]
@@ -159,8 +159,8 @@ def hand_off(times: int = 5_000) -> float:
 
     def answer() -> None:
         for _ in range(times):
-            while not there.take(None):
-                pass
+            while not there.take():
+                there.wait(None)
             back.put((TEXT, b""))
 
     thread = threading.Thread(target=answer)
@@ -168,8 +168,8 @@ def hand_off(times: int = 5_000) -> float:
     thread.start()
     for _ in range(times):
         there.put((TEXT, b""))
-        while not back.take(None):
-            pass
+        while not back.take():
+            back.wait(None)
     thread.join()
     return (process_time() - started) / times / 2 * 1e6
 
