@@ -14,6 +14,9 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from rich.pretty import pretty_repr
 from servers import (
     PATIENCE,
@@ -33,6 +36,7 @@ from realtime_sync.control import ControlClient
 from realtime_sync.doctor import diagnose
 from realtime_sync.emulator import EmulatorSettings, Fault, RealtimeEmulator
 from realtime_sync.recording import Recorder
+from realtime_sync.telemetry import Telemetry
 from realtime_sync.timeline import TimelineCollector
 from realtime_sync.transport import CLOSE, TEXT
 
@@ -75,6 +79,10 @@ class Shower:
 
     def __init__(self) -> None:
         self.seen: list[str] = []
+        self._spans = InMemorySpanExporter()
+        tracers = TracerProvider()
+        tracers.add_span_processor(SimpleSpanProcessor(self._spans))
+        self.telemetry = Telemetry(tracer_provider=tracers, content=True)
 
     def look(self, *things: object) -> None:
         """Look at objects as logs, prints and notebooks do."""
@@ -105,7 +113,8 @@ class Shower:
             trace = trace.tb_next
 
     def found(self) -> list[str]:
-        """Return what of all that holds a secret."""
+        """Return what of all that, and of the traces, holds a secret."""
+        self.seen += [span.to_json() for span in self._spans.get_finished_spans()]
         return [text for text in self.seen if any(secret in text for secret in SECRETS)]
 
 
@@ -144,7 +153,7 @@ def client_of(url: str, **settings: Any) -> RealtimeClient:
 def fail(shower: Shower, url: str, **settings: Any) -> None:
     """Connect in vain, and look at everything."""
     try:
-        client = client_of(url, **settings)
+        client = client_of(url, telemetry=shower.telemetry, **settings)
         shower.look(client)
         with client.connect() as connection:
             shower.look(connection)
@@ -291,7 +300,9 @@ def test_a_life(shower: Shower, tmp_path: Path) -> None:
     with RealtimeEmulator(
         settings=EmulatorSettings.instant(), api_keys=[KEY]
     ) as emulator:
-        client = client_of(emulator.endpoint, reconnect=policy)
+        client = client_of(
+            emulator.endpoint, reconnect=policy, telemetry=shower.telemetry
+        )
         with client.connect(session={"output_modalities": ["text"]}) as connection:
             path = tmp_path / "call.jsonl"
             with Recorder(connection, path), TimelineCollector(connection) as lines:
