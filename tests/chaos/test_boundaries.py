@@ -87,7 +87,7 @@ class TestComparison:
         """Where commands without an answer are not sent again, something is missing."""
         monkeypatch.setattr(Retained, "take_back", lambda self: Repeated())
 
-        assert "lost: item only_3" in self.faults(stage, 4)
+        assert "lost: item only_3" in self.faults(stage, 5)
 
     def test_all_is_repeated(
         self, stage: Stage, monkeypatch: pytest.MonkeyPatch
