@@ -12,7 +12,7 @@ from proxy import KINDS
 
 def outcomes_of(seeds: range) -> list[runs.Outcome]:
     """Run seeds, some at a time."""
-    with runs.Stage() as stage, ThreadPoolExecutor(4) as pool:
+    with runs.Stage() as stage, ThreadPoolExecutor(8) as pool:
         return list(pool.map(lambda seed: runs.run(seed, stage), seeds))
 
 
