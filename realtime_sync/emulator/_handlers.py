@@ -43,10 +43,9 @@ class Handlers:
         """Serve a connection, on the thread that was started for it."""
         thread = threading.current_thread()
         with self._lock:
-            if self._is_closed:
-                sock.close()
-                return
             self._sockets[thread] = sock
+            if self._is_closed:
+                sock.close()  # and on: only whoever handles it forgets the thread
         try:
             if self._tls is not None:
                 sock = self._secure(thread, sock, self._tls)

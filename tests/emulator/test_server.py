@@ -85,6 +85,15 @@ class TestLife:
 
         assert [] == emulator_threads()
 
+    @pytest.mark.parametrize("tls", [False, True], ids=["ws", "wss"])
+    def test_client_that_comes_at_the_end(self, tls: bool) -> None:
+        """Who is let in as the emulator closes is left, and holds nothing up."""
+        with quick(tls=tls) as emulator:
+            assert emulator._handlers is not None
+            emulator._handlers.close()
+            with socket.create_connection(("127.0.0.1", emulator.port), 60.0) as late:
+                assert b"" == late.recv(1)
+
     def test_close_twice(self) -> None:
         """Closing twice, or before the start, does nothing."""
         emulator = quick()
