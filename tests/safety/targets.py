@@ -11,6 +11,7 @@ The inputs that once were findings are in ``tests/corpus``, by target.
 from __future__ import annotations
 
 import contextlib
+import functools
 import io
 import json
 import logging
@@ -338,6 +339,7 @@ _ANSWERS = (
 )
 
 
+@functools.cache
 def seeds(name: str) -> list[bytes]:
     """Return inputs of a target that are right, to begin with."""
     if name == "decode":

@@ -30,7 +30,7 @@ from realtime_sync.transport import FakeTransport
 
 
 PATIENCE = 20.0  # seconds after which a call hangs
-PAIRS = 120  # of those that there are; `tests/long/pairs.py` tries them all
+PAIRS = 80  # of those that there are; `tests/long/pairs.py` tries them all
 Opening = Callable[[contextlib.ExitStack], World]
 
 

@@ -234,7 +234,7 @@ def test_nonsense(name: str, attack: Attack, memory: Callable[[], float]) -> Non
 
 def test_flood_of_unknown_events(attack: Attack, memory: Callable[[], float]) -> None:
     """Events that nobody knows, far more than anybody takes, are not kept."""
-    count = 20_000
+    count = 10_000
     flood = wire("x.flood", payload="x" * 200) * 100
 
     def harm(peer: Peer) -> None:
