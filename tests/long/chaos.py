@@ -78,6 +78,7 @@ def _report(outcomes: Sequence[Outcome]) -> int:
     troubles: collections.Counter[str] = collections.Counter()
     for outcome in outcomes:
         troubles.update(outcome.troubles)
+    slowest = max(outcomes, key=lambda each: each.seconds)
     kept = [each for each in outcomes if not each.spoilt]
     rows: list[tuple[str, object]] = [
         ("runs", len(outcomes)),
@@ -90,7 +91,8 @@ def _report(outcomes: Sequence[Outcome]) -> int:
         ("out of order", sum(len(each.disordered) for each in outcomes)),
         ("hung", sum(len(each.hung) for each in outcomes)),
         ("else wrong", sum(len(each.wrong) for each in outcomes)),
-        ("slowest run", f"{max(each.seconds for each in outcomes):.1f} s"),
+        ("seconds, slowest run", round(slowest.seconds)),
+        ("its seed", slowest.seed),
     ]
     for name, value in rows:
         print(f"| {name:{_WIDTH}} | {value!s:>8} |")
