@@ -113,6 +113,8 @@ class Receiving:
 
         Raises:
             TimeoutError: None arrived in *timeout* seconds.
+            RuntimeError: More waited than *max_unread* of the client allows, and the
+                oldest were dropped. The next call goes on behind them.
             ConnectionClosed: The connection has ended and every event was returned.
         """
         self._ensure_usable()
@@ -132,6 +134,8 @@ class Receiving:
 
         Raises:
             TimeoutError: None arrived in *timeout* seconds.
+            RuntimeError: More waited than *max_unread* of the client allows, and the
+                oldest were dropped. The iterator goes on behind them.
             ConnectionClosedError: The connection broke.
         """
         self._ensure_usable()

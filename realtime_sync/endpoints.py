@@ -188,7 +188,8 @@ def _merge(name: str, given: str | None, pasted: str | None) -> str | None:
     given = (given or "").strip() or None
     if given and pasted and given != pasted:
         raise ValueError(
-            f"{name} is {given!r}, but the endpoint says {pasted!r}: give it once"
+            f"{name} is {given!r}, but the endpoint says {_shown(pasted)!r}: give it "
+            "once"
         )
     return given or pasted
 
@@ -302,9 +303,9 @@ def _scope(hostname: str, *, preview: bool) -> str:
     return f"https://cognitiveservices.azure.{domain}/.default"
 
 
-def _shown(path: str) -> str:
-    """Return a path for a message; one with an ``@`` may hold a password."""
-    return "(not shown)" if "@" in path else path
+def _shown(pasted: str) -> str:
+    """Return a part for a message; one with an ``@`` may hold a password."""
+    return "(not shown)" if "@" in pasted else pasted
 
 
 def _bare(pasted: PastedUrl) -> str:
