@@ -38,7 +38,8 @@ __all__ = ["Outcome", "Stage", "draw_troubles", "run", "run_with"]
 _PATIENCE = 20.0  # seconds that no call takes unless something hangs
 _SHORT_PATIENCE = 8.0  # … where answers may be spoilt, so that some never come
 _END = 60.0  # seconds in which a run is over unless something hangs
-_TROUBLES = (1, 2, 3, 4, 6, 20)  # of a run, one of these numbers
+_STORM = 20  # troubles, which come early on each connection
+_TROUBLES = (1, 2, 3, 4, 6, _STORM)  # of a run, one of these numbers
 _POLICY = ReconnectPolicy(
     connect_tries=50, tries=500, first_delay=0.0, max_delay=0.0, deadline=None
 )
@@ -118,15 +119,16 @@ class Stage:
 def draw_troubles(chance: random.Random, *, secure: bool) -> Iterator[Trouble]:
     """Yield the troubles of a run, on one connection after the other."""
     connection = 0
-    for _ in range(chance.choice(_TROUBLES)):
+    count = chance.choice(_TROUBLES)
+    for _ in range(count):
         kind = chance.choice(KINDS)
         direction: Direction = chance.choice(("up", "down"))
         yield Trouble(
             kind=kind,
             connection=connection,
             direction=direction,
-            # The first few are the handshake; most of what follows is in the first 100.
-            unit=min(int(chance.expovariate(1 / 20)), 200),
+            # The first few are the handshake; then the new session is told everything.
+            unit=int(chance.expovariate(1 / 20 if count < _STORM else 1 / 6)),
             offset=chance.choice((0, None, chance.randrange(1, 100_000))),
             seconds=chance.choice((0.01, 0.1, 0.3)),
         )
