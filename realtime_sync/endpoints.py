@@ -304,8 +304,8 @@ def _scope(hostname: str, *, preview: bool) -> str:
 
 
 def _shown(pasted: str) -> str:
-    """Return a part for a message; one with an ``@`` may hold a password."""
-    return "(not shown)" if "@" in pasted else pasted
+    """Return a part for a message, unless a log-in or a secret could be in it."""
+    return "(not shown)" if set("@=:%") & set(pasted) else pasted
 
 
 def _bare(pasted: PastedUrl) -> str:
