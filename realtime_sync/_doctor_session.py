@@ -6,6 +6,7 @@ import platform
 import ssl
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import attrs
@@ -102,10 +103,7 @@ def check_session(way: Way) -> Finding:
     way.connection.on_error(
         lambda exc: way.notes.append(f"a message could not be decoded: {exc}")
     )
-    way.connection.on(
-        ErrorEvent,
-        lambda event: way.notes.append(f"the server reported: {_words(event)}"),
-    )
+    way.connection.on(ErrorEvent, partial(_note, way))
     return Finding(
         summary=f"{getattr(session, 'id', None) or 'created'}, "
         f"model {getattr(session, 'model', None) or '(not named)'}",
@@ -264,6 +262,12 @@ class _Clock:
             return transport
 
         return make
+
+
+def _note(way: Way, event: ErrorEvent) -> None:
+    # An answer may end by itself while this side leaves it, which is no fault.
+    if event.error.code != "response_cancel_not_active":
+        way.notes.append(f"the server reported: {_words(event)}")
 
 
 def _words(event: ErrorEvent) -> str:
