@@ -23,7 +23,7 @@ from realtime_sync.transport import FakeTransport
 
 Wire = dict[str, Any]
 
-WAIT = 10.0  # seconds that a correct run never needs
+WAIT = 60.0  # seconds that a correct run never needs
 
 
 def created(**session: Any) -> Wire:

@@ -30,7 +30,7 @@ __all__ = [
     "tls_contexts",
 ]
 
-PATIENCE = 10.0  # seconds after which a test has failed
+PATIENCE = 60.0  # seconds after which a test has failed
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455, 1.3
 
 

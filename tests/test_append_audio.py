@@ -22,7 +22,7 @@ from realtime_sync.emulator import EmulatorSettings, RealtimeEmulator, ToneSpeec
 from realtime_sync.transport import FakeTransport
 
 
-WAIT = 20.0
+WAIT = 60.0
 TONES = ToneSpeech()
 QUESTION = "What is the capital of Norway?"
 PCM = TONES.speak(QUESTION) + bytes(4_800)  # and 100 ms of silence

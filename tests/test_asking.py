@@ -38,7 +38,7 @@ from realtime_sync.protocol import RateLimit, RateLimitsUpdated
 from realtime_sync.transport import FakeTransport
 
 
-WAIT = 20.0
+WAIT = 60.0
 TONES = ToneSpeech()
 QUESTION = "What is the capital of Norway?"
 PNG = b"\x89PNG\r\n\x1a\n"

@@ -26,7 +26,7 @@ from realtime_sync.protocol import (
 )
 
 
-WAIT = 20.0  # seconds that a correct run never needs
+WAIT = 60.0  # seconds that a correct run never needs
 TONES = ToneSpeech()
 SILENCE = bytes(48_000)  # one second
 QUESTION = "What is the capital of Norway?"

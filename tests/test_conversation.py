@@ -63,7 +63,7 @@ from realtime_sync.protocol.session_audio import (
 from realtime_sync.protocol.sessions import RealtimeSession
 
 
-WAIT = 10.0  # seconds that a correct run never needs
+WAIT = 60.0  # seconds that a correct run never needs
 REPEATS = 200
 
 

@@ -19,7 +19,7 @@ from realtime_sync.protocol.server_events import (
 )
 
 
-WAIT = 10.0  # seconds that a correct run never needs
+WAIT = 60.0  # seconds that a correct run never needs
 
 CLEARED = InputAudioBufferCleared()
 UNKNOWN = UnknownEvent(payload={"type": "response.smell.delta"})

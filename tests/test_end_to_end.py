@@ -63,12 +63,12 @@ def test_callback_answers_a_function_call_on_the_reader_thread(
                         "output": '{"weather": "sunny"}',
                     }
                 )
-                result = connection.create_response().result(timeout=20)
+                result = connection.create_response().result(timeout=60)
                 answers.put(result.text)
 
     connection.ask("What is the weather in Oslo?")
 
-    assert "sunny" in answers.get(timeout=20)
+    assert "sunny" in answers.get(timeout=60)
 
 
 def test_spoken_question_gets_a_spoken_answer(connection: RealtimeConnection) -> None:
@@ -77,7 +77,7 @@ def test_spoken_question_gets_a_spoken_answer(connection: RealtimeConnection) ->
     connection.update_session({"audio": {"input": {"turn_detection": None}}})
     connection.append_input_audio(speech.speak("What is the capital of Norway?"))
     committed = connection.commit_input_audio()
-    result = connection.create_response().result(timeout=20)
+    result = connection.create_response().result(timeout=60)
 
     assert "Oslo" in result.transcript
     assert result.transcript == speech.transcribe(result.audio)

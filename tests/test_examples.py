@@ -126,7 +126,7 @@ class FakeMicrophone:
 
         yield load_audio(ROOT / "examples" / "audio" / "question.wav").pcm
         yield bytes(48_000)
-        assert self.enough.wait(20.0)
+        assert self.enough.wait(60.0)
 
 
 class FakeSpeaker:

@@ -42,7 +42,7 @@ pytestmark = pytest.mark.skipif(
     reason="needs Chromium: apt-get install chromium chromium-driver",
 )
 
-WAIT = 30.0  # seconds that a correct run never needs
+WAIT = 60.0  # seconds that a correct run never needs
 SECOND = 48_000  # bytes of PCM
 LONG = "This is a long answer that goes on for a while, so that one can interrupt it."
 

@@ -13,7 +13,7 @@ from realtime_sync.protocol._model import ServerEvent
 from realtime_sync.protocol.server_events import InputAudioBufferCleared, UnknownEvent
 
 
-WAIT = 10.0  # seconds that a correct run never needs
+WAIT = 60.0  # seconds that a correct run never needs
 
 
 def numbered(number: int) -> UnknownEvent:

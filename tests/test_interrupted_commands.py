@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import signal
-import threading
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -20,7 +20,8 @@ pytestmark = pytest.mark.skipif(
 
 ROUNDS = 80
 
-_came = threading.Event()
+# No events: the lock of one may be held where the signal strikes.
+_ctrl_c = SimpleNamespace(armed=False, came=False)
 
 
 @pytest.fixture(name="emulator", params=[False, True], ids=["ws", "wss"])
@@ -48,11 +49,15 @@ def _interrupts() -> Iterator[None]:
     """Ctrl-C, again and again, as the timer of each round says."""
 
     def interrupt(number: int, frame: object) -> None:
-        _came.set()
+        if not _ctrl_c.armed:  # the kernel may deliver it late, by another thread
+            return
+        _ctrl_c.armed = False
+        _ctrl_c.came = True
         raise KeyboardInterrupt
 
     former = signal.signal(signal.SIGALRM, interrupt)
     yield
+    _ctrl_c.armed = False
     signal.setitimer(signal.ITIMER_REAL, 0)
     signal.signal(signal.SIGALRM, former)
 
@@ -69,14 +74,22 @@ def send_until_interrupted(
 ) -> int:
     """Send numbered messages until Ctrl-C comes; return how many were sent for sure."""
     number = first
-    _came.clear()
+    _ctrl_c.came = False
+
+    def send_on() -> None:
+        nonlocal number
+        _ctrl_c.armed = True
+        signal.setitimer(signal.ITIMER_REAL, after)
+        while not _ctrl_c.came:  # Python drops what is raised while it cleans up
+            connection.send({**MESSAGES[kind], "event_id": str(number)})
+            number += 1
+
+    # Not in here: Python 3.13 has a loop's way back outside of the `try` around it.
     try:
         try:
-            signal.setitimer(signal.ITIMER_REAL, after)
-            while not _came.is_set():  # Python drops what is raised while it cleans up
-                connection.send({**MESSAGES[kind], "event_id": str(number)})
-                number += 1
+            send_on()
         finally:
+            _ctrl_c.armed = False
             signal.setitimer(signal.ITIMER_REAL, 0)
     except KeyboardInterrupt:  # also when it comes amid the last step
         pass

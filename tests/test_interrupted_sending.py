@@ -45,14 +45,18 @@ class Interrupts:
     def survive(self, work: Callable[[], None]) -> None:
         """Do *work* until it is interrupted."""
         try:
-            self._armed = True
-            signal.setitimer(signal.ITIMER_REAL, self._random.uniform(1e-6, LONGEST))
-            while True:
-                work()
+            self._repeat(work)
         except KeyboardInterrupt:
             self.count += 1
         finally:
             self._armed = False
+
+    def _repeat(self, work: Callable[[], None]) -> None:
+        # Not in survive(): Python 3.13 has a loop's way back outside of the `try`.
+        self._armed = True
+        signal.setitimer(signal.ITIMER_REAL, self._random.uniform(1e-6, LONGEST))
+        while self._armed:  # Python drops what is raised while it cleans up
+            work()
 
     def _strike(self, *_: object) -> None:
         if self._armed:

@@ -24,7 +24,7 @@ from realtime_sync._logging import LOGGERS
 from realtime_sync.emulator import EmulatorSettings, RealtimeEmulator, ToneSpeech
 
 
-PATIENCE = 10.0  # seconds after which a test has failed
+PATIENCE = 60.0  # seconds after which a test has failed
 NAMES = ("connection", "session", "response", "request")
 application = logging.getLogger("application")
 

@@ -14,7 +14,7 @@ from realtime_sync import RealtimeClient, RealtimeConnection
 from realtime_sync.emulator import EmulatorSettings, RealtimeEmulator, ToneSpeech
 
 
-WAIT = 20.0
+WAIT = 60.0
 TURNS = 30
 QUESTION = ToneSpeech().speak("What is the capital of Norway?")
 SESSION = {

@@ -9,7 +9,7 @@ import pytest
 from realtime_sync._monitor import Monitor
 
 
-WAIT = 10.0  # seconds that a correct run never needs
+WAIT = 60.0  # seconds that a correct run never needs
 
 
 @pytest.fixture(name="monitor")

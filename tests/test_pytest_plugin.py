@@ -35,7 +35,7 @@ def test_keeps_what_it_received(realtime_emulator, realtime_client):
         )
         connection.append_input_audio(audio)
         connection.commit_input_audio()
-        connection.create_response().result(timeout=10)
+        connection.create_response().result(timeout=60)
     session = realtime_emulator.sessions[0]
 
     assert session.input_audio == audio

@@ -36,7 +36,7 @@ from realtime_sync.protocol.server_events import (
 from realtime_sync.response_stream import ResponseStream
 
 
-WAIT = 10.0  # seconds that a correct run never needs
+WAIT = 60.0  # seconds that a correct run never needs
 REPEATS = 200
 
 

@@ -34,7 +34,7 @@ from realtime_sync.response_stream import ResponseStream
 from realtime_sync.usage import UsageMeter
 
 
-WAIT = 10.0  # seconds that a correct run never needs
+WAIT = 60.0  # seconds that a correct run never needs
 REPEATS = 200
 
 

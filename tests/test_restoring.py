@@ -27,7 +27,7 @@ from realtime_sync.emulator import (
 from realtime_sync.transport import FakeTransport
 
 
-WAIT = 20.0
+WAIT = 60.0
 TONES = ToneSpeech()
 SAID = TONES.speak("Remember the number seven.")
 SESSION = {
@@ -43,7 +43,7 @@ from realtime_sync import RealtimeClient
 taken = json.load(sys.stdin)
 with RealtimeClient(sys.argv[1], "key", model="m", proxy="").connect() as connection:
     print(connection.restore(taken))
-    print(connection.ask("How many messages?", timeout=20).transcript)
+    print(connection.ask("How many messages?", timeout=60).transcript)
 """
 
 

@@ -16,7 +16,7 @@ from realtime_sync import (
 from realtime_sync.emulator import EmulatorSettings, RealtimeEmulator, ToneSpeech
 
 
-WAIT = 20.0
+WAIT = 60.0
 TONES = ToneSpeech()
 LONG = "One two three four five six seven eight nine ten eleven twelve."
 

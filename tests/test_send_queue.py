@@ -18,7 +18,7 @@ from realtime_sync.errors import (
 from realtime_sync.transport import CLOSE, PONG, TEXT, Frame
 
 
-WAIT = 10.0  # seconds that a correct run never needs
+WAIT = 60.0  # seconds that a correct run never needs
 
 
 def closed() -> ConnectionClosedOK:

@@ -14,7 +14,7 @@ from realtime_sync._playback_voice import Voice
 from realtime_sync.emulator import EmulatorSettings, RealtimeEmulator, ToneSpeech
 
 
-WAIT = 20.0
+WAIT = 60.0
 TONES = ToneSpeech()
 ANSWER = "One two three four five six."
 

@@ -29,7 +29,7 @@ from realtime_sync.emulator import EmulatorSettings, Fault, RealtimeEmulator, To
 from realtime_sync.transport import FakeTransport
 
 
-PATIENCE = 10.0  # seconds after which a test has failed
+PATIENCE = 60.0  # seconds after which a test has failed
 
 
 @pytest.fixture(name="emulator")

@@ -38,7 +38,7 @@ from realtime_sync.emulator import (
 )
 
 
-PATIENCE = 10.0  # seconds after which a test has failed
+PATIENCE = 60.0  # seconds after which a test has failed
 
 
 class Exported:

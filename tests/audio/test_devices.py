@@ -175,7 +175,7 @@ class TestSpeaker:
             drained = threading.Event()
 
             def drain() -> None:
-                speaker.drain(timeout=10)
+                speaker.drain(timeout=60)
                 drained.set()
 
             thread = threading.Thread(target=drain)
@@ -239,7 +239,7 @@ class TestSpeaker:
                 speaker.write(PCM)
                 if n % 7 == 0:
                     speaker.flush()
-            speaker.drain(timeout=10)
+            speaker.drain(timeout=60)
             done.set()
             player.join(10)
 
@@ -384,7 +384,7 @@ with Microphone(device="pulse") as microphone, Speaker(device="pulse") as speake
             break
     else:
         sys.exit("not heard")
-    speaker.drain(timeout=10)
+    speaker.drain(timeout=60)
     played = speaker.played_ms
     speaker.write(bytes(20 * 48_000))
     flushed = speaker.flush()
@@ -439,7 +439,7 @@ def _run_pulseaudio(environment: dict[str, str], *arguments: str) -> None:
         ["pulseaudio", *arguments],
         env=environment,
         capture_output=True,
-        timeout=20,
+        timeout=60,
         check=False,
     )
     if done.returncode:

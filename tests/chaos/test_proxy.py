@@ -11,7 +11,7 @@ from proxy import Direction, Kind, Proxy, Trouble, Units
 
 HEAD = b"HTTP/1.1 101 Switching\r\nA: b\r\n\r\n"
 FRAME = b"\x81\x05hello"
-WAIT = 10.0
+WAIT = 60.0
 
 
 @pytest.fixture(name="listener")

@@ -31,7 +31,7 @@ from realtime_sync.emulator import (
 )
 
 
-WAIT = 10.0  # seconds that a correct run never needs
+WAIT = 60.0  # seconds that a correct run never needs
 SECOND = bytes(48_000)
 QUICK = ReconnectPolicy(first_delay=0.0)
 SESSION: dict[str, Any] = {

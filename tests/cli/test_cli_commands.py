@@ -125,7 +125,7 @@ class FakeMicrophone:
         FakeSpeaker.heard = threading.Event()
         yield load_audio(QUESTION).pcm
         yield bytes(96_000)
-        assert FakeSpeaker.heard.wait(20.0)
+        assert FakeSpeaker.heard.wait(60.0)
 
 
 class FakeSpeaker:

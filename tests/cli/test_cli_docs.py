@@ -62,7 +62,7 @@ def _serves(line: str, environment: dict[str, str]) -> None:
         assert process.stdout is not None
         served = process.stdout.readline()
         process.terminate()
-        process.communicate(timeout=30)
+        process.communicate(timeout=60)
 
     assert served.startswith("serving ws")
 

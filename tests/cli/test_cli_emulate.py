@@ -70,7 +70,7 @@ def test_serves_wss_until_it_is_terminated(tmp_path: Path) -> None:
         with _client(endpoint, ssl_context=context).connect() as connection:
             process.terminate()
             with pytest.raises(ConnectionClosedError) as caught:
-                for _ in connection.events(timeout=20):
+                for _ in connection.events(timeout=60):
                     pass
             assert 0 == process.wait(20)
 
@@ -83,7 +83,7 @@ def test_ends_with_ctrl_c() -> None:
     """SIGINT ends it with exit code 130 and without a traceback."""
     with _serving() as (process, _):
         process.send_signal(signal.SIGINT)
-        _, errors = process.communicate(timeout=20)
+        _, errors = process.communicate(timeout=60)
 
     assert 130 == process.returncode
     assert "" == errors
@@ -105,7 +105,7 @@ def test_options_are_obeyed() -> None:
             _client(endpoint, "good", "mine").connect() as connection,
             pytest.raises(ConnectionClosedError) as caught,
         ):
-            for _ in connection.events(timeout=20):
+            for _ in connection.events(timeout=60):
                 pass
 
     assert 1001 == caught.value.code
@@ -161,7 +161,7 @@ def test_says_which_extra_is_missing() -> None:
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=60,
         check=False,
     )
 
@@ -248,7 +248,7 @@ def test_first_line_is_an_object_for_machines() -> None:
         assert process.stdout is not None
         served = json.loads(process.stdout.readline())
         process.terminate()
-        process.communicate(timeout=20)
+        process.communicate(timeout=60)
 
     assert "serving" == served["event"]
     assert served["endpoint"].startswith("ws://127.0.0.1:")

@@ -28,7 +28,7 @@ from realtime_sync.emulator import (
 pty = pytest.importorskip("pty", reason="terminals are those of POSIX")
 
 ROOT = Path(__file__).parents[2]
-PATIENCE = 30.0  # seconds
+PATIENCE = 60.0  # seconds
 _ESCAPES = re.compile(r"\x1b(\[[0-9;?]*[A-Za-z]|\][^\x07]*\x07)")
 
 

@@ -15,7 +15,7 @@ from realtime_sync.emulator import EmulatorSettings, RealtimeEmulator
 
 
 GA = "/openai/v1/realtime?model=gpt-realtime"
-TIMEOUT = 10  # seconds; nothing here takes long unless it fails
+TIMEOUT = 60  # seconds; nothing here takes long unless it fails
 UPGRADE = (
     b"GET /openai/v1/realtime?model=m HTTP/1.1\r\nHost: x\r\n"
     b"Upgrade: websocket\r\nConnection: Upgrade\r\n"

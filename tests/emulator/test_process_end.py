@@ -29,7 +29,7 @@ def test_script_that_closes_nothing_ends() -> None:
         env={**os.environ, "PYTHONPATH": str(root)},
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=60,
         check=True,
     )
 

@@ -378,7 +378,7 @@ def converse(connection: RealtimeConnection) -> list[str]:
     ]
     connection.append_input_audio(ulaw_encode(bytes(32_000)))
     connection.commit_input_audio()
-    heard.append(connection.create_response().result(timeout=10).transcript)
+    heard.append(connection.create_response().result(timeout=60).transcript)
     with pytest.raises(ServerError, match="item_unknown"):
         connection.delete_item("item_unknown")
     return heard

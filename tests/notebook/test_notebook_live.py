@@ -30,7 +30,7 @@ def answer(turn: Turn) -> Reply:
     if turn.last_output is not None:
         return Reply(f"It is {turn.last_output}.")
     if "wait" in turn.heard:
-        GATE.wait(20.0)
+        GATE.wait(60.0)
     if "fail" in turn.heard:
         return Reply(failure=Failure(message="I am <b>tired</b>."))
     if turn.tools:
@@ -118,7 +118,7 @@ def test_interrupt_cancels_and_keeps_the_session(client: RealtimeClient) -> None
         with pytest.raises(notebook.Interrupted, match="session goes on") as caught:
             live(stream, interrupted)
         GATE.set()
-        again = connection.ask("Hello", timeout=20.0)
+        again = connection.ask("Hello", timeout=60.0)
 
     assert "cancelled" == stream.status
     assert "cancelled" in cell.versions[-1]
@@ -133,7 +133,7 @@ def test_interrupt_cancels_and_keeps_the_session(client: RealtimeClient) -> None
     [
         lambda answer: answer.result(),
         lambda answer: list(answer.text()),
-        lambda answer: answer.responses[0].wait(20.0),
+        lambda answer: answer.responses[0].wait(60.0),
     ],
     ids=["result", "text", "wait"],
 )
@@ -142,16 +142,16 @@ def test_interrupted_wait_cancels_too(
 ) -> None:
     """Who interrupts the kernel while anything waits may ask something else."""
     with client.connect(session={"output_modalities": ["text"]}) as connection:
-        answer = connection.ask("please wait", stream=True, timeout=20.0)
+        answer = connection.ask("please wait", stream=True, timeout=60.0)
         with monkeypatch.context() as patch:
             patch.setattr(answer.responses[0]._monitor, "wait", _interrupt)
             with pytest.raises(KeyboardInterrupt):
                 wait(answer)
-        answer.responses[0].wait(20.0)
+        answer.responses[0].wait(60.0)
         GATE.set()
 
         assert "cancelled" == answer.responses[0].status
-        assert "two indeed" == connection.ask("two", timeout=20.0).text
+        assert "two indeed" == connection.ask("two", timeout=60.0).text
 
 
 def _interrupt(*arguments: object) -> bool:

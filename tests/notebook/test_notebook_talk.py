@@ -29,7 +29,7 @@ from realtime_sync._notebook_talk import (
 )
 
 
-WAIT = 20.0
+WAIT = 60.0
 TONES = ToneSpeech()
 TRANSCRIBING = {"audio": {"input": {"transcription": {"model": "whisper-1"}}}}
 
