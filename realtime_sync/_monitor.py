@@ -83,12 +83,7 @@ class Monitor:
             return self._read_until(predicate, Deadline(timeout))
         deadline = Deadline(timeout)
         with self.lock:
-            try:
-                while not predicate():
-                    condition.wait(_slice(deadline.remaining()))
-            except TimeoutError:
-                return False
-            return True
+            return _wait(condition, predicate, deadline)
 
     def read_on(self, timeout: float) -> None:
         """On the reader thread: absorb what arrives in the next seconds, if any."""
@@ -110,6 +105,19 @@ class Monitor:
                 self._read_on(deadline.remaining())
             except TimeoutError:
                 return False
+
+
+# Not in `Monitor.wait`: Python 3.13 has a loop's way back outside of the `with` around
+# it, so that Ctrl-C there would leave the lock as it is.
+def _wait(
+    condition: threading.Condition, predicate: Callable[[], bool], deadline: Deadline
+) -> bool:
+    try:
+        while not predicate():
+            condition.wait(_slice(deadline.remaining()))
+    except TimeoutError:
+        return False
+    return True
 
 
 def _slice(left: float | None) -> float | None:
