@@ -62,19 +62,25 @@ class Writer:
 
     def _write(self, transport: Transport) -> None:
         """Write what is queued until the queue is closed and empty."""
-        link, queue = self._link, self._link.queue
-        while True:
+        queue = self._link.queue
+        queue.wait(self._heartbeat.until_due())
+        while self._write_batch(transport):
             queue.wait(self._heartbeat.until_due())
-            with queue.sending:
-                frames = queue.take()
-                if transport is not link.transport:
-                    raise broken("the connection was lost")
-                if frames is None:
-                    return
-                transport.send(frames, self._timeout())
-                if link.taps:
-                    self._tell_sent(frames)
-                self._keep_alive(transport)
+
+    def _write_batch(self, transport: Transport) -> bool:
+        """Write what waits, and keep nothing of it; tell whether more may come."""
+        link, queue = self._link, self._link.queue
+        with queue.sending:
+            frames = queue.take()
+            if transport is not link.transport:
+                raise broken("the connection was lost")
+            if frames is None:
+                return False
+            transport.send(frames, self._timeout())
+            if link.taps:
+                self._tell_sent(frames)
+            self._keep_alive(transport)
+            return True
 
     def _tell_sent(self, frames: Sequence[Frame]) -> None:
         for opcode, payload in frames:
