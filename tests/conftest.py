@@ -17,7 +17,7 @@ from realtime_sync.transport import FakeTransport
 
 
 _OURS = ("realtime_sync", "realtime-emulator-")  # daemons too, if they are ours
-_LEAVE = 5.0  # seconds in which a thread that was told to end has ended
+_LEAVE = 30.0  # seconds in which a thread that was told to end has ended
 _OPEN_FILES = Path("/proc/self/fd")  # Linux only; elsewhere sockets go unchecked
 
 
@@ -63,10 +63,12 @@ def _leaves_nothing_behind() -> Iterator[None]:
     """Fail a test that leaves a thread running or a socket open."""
     threads, sockets = _threads(), _sockets()
     yield
+    if _threads() - threads or _sockets() - sockets:
+        gc.collect()  # what is unreachable warns by itself, or ends with its owner
     for thread in _threads() - threads:
         thread.join(_LEAVE)
     if _sockets() - sockets:
-        gc.collect()  # what is unreachable warns by itself
+        gc.collect()
     left = sorted(thread.name for thread in _threads() - threads)
 
     assert [] == left

@@ -9,7 +9,7 @@ import base64
 import contextlib
 import functools
 import hashlib
-import select
+import selectors
 import socket
 import ssl
 import struct
@@ -285,18 +285,26 @@ def http_proxy(
         yield server, targets
 
 
+def _readable(*socks: socket.socket, timeout: float = PATIENCE) -> bool:
+    """Wait until one can be read; other than select(), with any number of files."""
+    with selectors.DefaultSelector() as selector:
+        for sock in socks:
+            selector.register(sock, selectors.EVENT_READ)
+        return bool(selector.select(timeout))
+
+
 def _relay_tls(peer: Peer, upstream: socket.socket) -> None:
     """Carry bytes both ways on one thread, for TLS does not bear two."""
     peer.sock.setblocking(False)
     while True:
-        select.select((peer.sock, upstream), (), (), PATIENCE)
+        _readable(peer.sock, upstream)
         with contextlib.suppress(ssl.SSLWantReadError):
             while True:
                 data = peer.sock.recv(65536)
                 if not data:
                     return
                 upstream.sendall(data)
-        if select.select((upstream,), (), (), 0)[0]:
+        if _readable(upstream, timeout=0):
             data = upstream.recv(65536)
             if not data:
                 return

@@ -216,6 +216,7 @@ class RealtimeEmulator:
         self._server.shutdown()
         assert self._thread is not None
         self._thread.join()
+        _close_pipe(self._server)
         self._end_sessions()  # of whoever was let in at the last moment
         # A replier may think for ever: its thread is left, and keeps nobody alive.
         self._pool.close(self.settings.close_timeout)
@@ -316,3 +317,11 @@ class RealtimeEmulator:
         if isinstance(self._speech, str):
             self._speech = default_speech(self._speech)
         return self._speech
+
+
+def _close_pipe(server: Server) -> None:
+    """Close what woke *server* up, which websockets leaves open before version 17."""
+    for name in ("shutdown_watcher", "shutdown_notifier"):
+        end = getattr(server, name, None)
+        if isinstance(end, int):
+            os.close(end)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import socket
 import ssl
 import struct
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 from emulated import SILENCE, TONES, said, types
@@ -24,9 +27,20 @@ from realtime_sync.emulator import (
 )
 
 
+OPEN_FILES = Path("/proc/self/fd")  # Linux only
+
+
 def frame(payload: bytes) -> bytes:
     """Return a short text frame, masked by nothing."""
     return bytes([0x81, 0x80 | len(payload), 0, 0, 0, 0]) + payload
+
+
+def _pipes() -> set[str]:
+    targets = set()
+    for number in os.listdir(OPEN_FILES):
+        with contextlib.suppress(OSError):  # the descriptor of the listing itself
+            targets.add(os.readlink(OPEN_FILES / number))
+    return {target for target in targets if target.startswith("pipe:")}
 
 
 class TestLife:
@@ -41,6 +55,16 @@ class TestLife:
             peer.__exit__(None, None, None)
 
         assert [] == emulator_threads()
+
+    @pytest.mark.skipif(not OPEN_FILES.is_dir(), reason="only Linux tells")
+    def test_no_pipe_is_left(self) -> None:
+        """A process may start and close any number of emulators."""
+        before = _pipes()
+        for _ in range(3):
+            with quick() as emulator:
+                assert emulator.port
+
+        assert before == _pipes()
 
     def test_close_says_so(self) -> None:
         """Clients that are there when the emulator ends get code 1001."""
