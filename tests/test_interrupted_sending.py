@@ -78,6 +78,7 @@ def payload(number: int) -> bytes:
     return b"%d " % number * (times + 1)
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("scheme", ["ws", "wss"])
 @pytest.mark.parametrize("waits", [True, False])
 def test_interrupted(interrupts: Interrupts, scheme: str, waits: bool) -> None:

@@ -9,7 +9,7 @@ it reads is still heard.
 from __future__ import annotations
 
 import logging
-import select
+import selectors
 import socket
 import struct
 import threading
@@ -40,6 +40,8 @@ __all__ = ["Admitted", "Carrier", "EmulatorConnection"]
 logger = logging.getLogger("realtime_sync.emulator")
 
 _RESET = struct.pack("ii", 1, 0)  # linger for 0 s: a reset instead of a goodbye
+# Not select() where there is poll(): a process may hold more than 1,024 descriptors.
+_Selector = getattr(selectors, "PollSelector", selectors.SelectSelector)
 
 
 class _Hurry(Exception):
@@ -287,7 +289,7 @@ class Carrier:
         # While a write blocks, websockets reads nothing; so wait for room before it.
         while not self._is_over:
             try:
-                if select.select([], [self._connection.socket], [], 0.1)[1]:
+                if _has_room(self._connection.socket):
                     return
             except (OSError, ValueError):
                 return
@@ -336,3 +338,10 @@ class Carrier:
             self._thawed.set()
             self._changed.notify_all()
         self._writer.join()
+
+
+def _has_room(sock: socket.socket) -> bool:
+    """Wait a moment until *sock* can be written; tell whether it can."""
+    with _Selector() as selector:
+        selector.register(sock, selectors.EVENT_WRITE)
+        return bool(selector.select(0.1))
