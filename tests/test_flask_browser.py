@@ -168,6 +168,7 @@ class Page:
     def __init__(self, browser: WebDriver, server: Process) -> None:
         self.browser = browser
         self._host = server.host
+        browser.delete_all_cookies()  # of another test: ports do not tell them apart
 
     def open(self, path: str = "/") -> None:
         self.browser.get(f"http://{self._host}{path}")
