@@ -54,9 +54,10 @@ def _run_as_tests(code: str, folder: Path) -> None:
     ended = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", *plugin, "-p", "no:cacheprovider", "."],
         cwd=project,
+        env={**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
         check=False,
     )
 

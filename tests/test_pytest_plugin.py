@@ -84,8 +84,9 @@ def test_a_new_emulator_for_each_test(realtime_emulator):
 
 @pytest.fixture(autouse=True)
 def _importable(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let another process import the library as it is here."""
+    """Let another process import the library as it is here, and no other plugins."""
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
 
 
 def test_fixtures(pytester: pytest.Pytester) -> None:
