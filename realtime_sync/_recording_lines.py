@@ -91,7 +91,7 @@ class LineMaker:
             if not self.images:
                 payload = drop_nested_images(payload)
         except RecursionError:  # so nothing is known of what is in it
-            payload = {"type": payload["type"], "nested": "too deeply"}
+            payload = _too_deep(payload)
         return payload if self.redact is None else self.redact({**payload})
 
     def _message(
@@ -113,7 +113,7 @@ class LineMaker:
             # As it was. JSON may hold line breaks, but only where they mean nothing.
             body = message.replace(b"\r", b" ").replace(b"\n", b" ")
         else:
-            body = orjson.dumps(clean)
+            body = _dumps(clean)
         start = stamp + b'"event":' + body
         return Line(start=start, payload=payload, audio=audio, direction=direction)
 
@@ -124,6 +124,20 @@ def _loads(message: bytes) -> dict[str, Any]:
     if type(payload) is not dict or type(payload.get("type")) is not str:
         raise ValueError("this is no event")
     return payload
+
+
+def _dumps(event: dict[str, Any]) -> bytes:
+    try:
+        return orjson.dumps(event)
+    except orjson.JSONEncodeError as exc:
+        # It reads 1,024 levels and writes 254, and Python 3.13 may search them all.
+        if "Recursion" not in str(exc):
+            raise
+        return orjson.dumps(_too_deep(event))
+
+
+def _too_deep(event: dict[str, Any]) -> dict[str, Any]:
+    return {"type": event.get("type"), "nested": "too deeply"}
 
 
 def wall_text(wall: float) -> str:
