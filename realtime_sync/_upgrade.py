@@ -172,17 +172,19 @@ def _read_refusal(line: Line, received: bytes) -> ConnectError:
         min(_BODY_TIMEOUT, _BODY_TIMEOUT if left is None else left)
     )
     response = http.client.HTTPResponse(_Replay(line, received))  # type: ignore[arg-type]
-    try:
-        response.begin()
-    except (http.client.HTTPException, OSError, ValueError) as exc:
-        error = ConnectError(
-            "the server does not answer in HTTP; check the host, the port and whether "
-            "the address has to begin with ws:// or wss://"
-        )
-        error.__cause__ = exc
-        return error
-    headers = {name.lower(): value for name, value in response.getheaders()}
-    return refusal(response.status, headers, _read_body(response))
+    # Closed here: the collector may close what is under it first, and then complain.
+    with contextlib.closing(response):
+        try:
+            response.begin()
+        except (http.client.HTTPException, OSError, ValueError) as exc:
+            error = ConnectError(
+                "the server does not answer in HTTP; check the host, the port and "
+                "whether the address has to begin with ws:// or wss://"
+            )
+            error.__cause__ = exc
+            return error
+        headers = {name.lower(): value for name, value in response.getheaders()}
+        return refusal(response.status, headers, _read_body(response))
 
 
 def _read_body(response: Any) -> bytes:
