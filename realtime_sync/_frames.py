@@ -27,6 +27,7 @@ __all__ = [
     "FrameReader",
     "FrameWriter",
     "close_payload",
+    "read_close",
 ]
 
 CONTINUATION, TEXT, BINARY = 0x0, 0x1, 0x2
@@ -44,6 +45,7 @@ _LONGEST_CONTROL = 125  # bytes of payload; RFC 6455, 5.5
 _SHORT = 256  # bytes, which are masked in a microsecond
 _LONGEST_HEADER = 10  # bytes, of a frame that is not masked
 
+_NO_CODE = 1005  # RFC 6455, 7.4.1: stands for a close frame without a code
 _PROTOCOL_ERROR, _INVALID_DATA, _TOO_BIG = 1002, 1007, 1009
 
 # An idle connection holds the small buffer, one under load the large one, which then
@@ -226,8 +228,16 @@ def _broken(what: str, close_code: int = _PROTOCOL_ERROR) -> RemoteProtocolError
 
 def close_payload(code: int, reason: str = "") -> bytes:
     """Return the payload of a close frame, its reason cut to what fits."""
+    if code == _NO_CODE:
+        return b""
     cut = reason.encode()[: _LONGEST_CONTROL - 2].decode(errors="ignore")
     return code.to_bytes(2, "big") + cut.encode()
+
+
+def read_close(payload: bytes) -> tuple[int, str]:
+    """Return the code and the reason of a close frame."""
+    code = int.from_bytes(payload[:2], "big") if payload else _NO_CODE
+    return code, payload[2:].decode("utf-8", "replace")
 
 
 class FrameWriter:

@@ -9,7 +9,7 @@ last releases the transport.
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 from ._absorber import Absorber
@@ -17,8 +17,13 @@ from ._deadline import Deadline
 from ._keepalive import Heartbeat
 from ._monitor import Monitor
 from ._send_queue import SendQueue
-from .errors import ConnectionClosed, ConnectionClosedError, ConnectionClosedOK
-from .transport import CLOSE, Transport
+from .errors import (
+    ConnectionClosed,
+    ConnectionClosedError,
+    ConnectionClosedOK,
+    RemoteProtocolError,
+)
+from .transport import CLOSE, Frame, Transport, close_payload
 
 
 __all__ = [
@@ -27,9 +32,9 @@ __all__ = [
     "State",
     "Tap",
     "broken",
-    "close_payload",
     "closed_by_client",
     "fault",
+    "receive",
     "release",
 ]
 
@@ -303,9 +308,20 @@ class Link:
         self.queue.finish(last, self.error, drop=drop)
 
 
-def close_payload(code: int, reason: str) -> bytes:
-    """Return the payload of a close frame."""
-    return b"" if code == 1005 else code.to_bytes(2, "big") + reason.encode()
+def receive(transport: Transport, timeout: float | None) -> Sequence[Frame]:
+    """
+    Return what arrives next.
+
+    Raises:
+        ConnectionClosedError: It broke the rules, or nothing more will arrive.
+        TimeoutError: Nothing arrived in time.
+    """
+    try:
+        return transport.receive(timeout)
+    except RemoteProtocolError as exc:
+        raise ConnectionClosedError(
+            exc.close_code, str(exc), initiated_by="client"
+        ) from exc
 
 
 def release(transport: Transport) -> None:

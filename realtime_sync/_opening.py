@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 import attrs
 
 from ._deadline import Deadline
+from ._frames import read_close
 from ._logging import redact_headers, redact_url
 from ._secrets import SecretHeaders, hide_secrets, secrets_of
 from ._version import VERSION
@@ -198,8 +199,7 @@ class Opening:
 
 
 def _refused(payload: bytes) -> ConnectError:
-    code = int.from_bytes(payload[:2], "big") if payload else 1005
-    reason = payload[2:].decode("utf-8", "replace")
+    code, reason = read_close(payload)
     error = ConnectError(
         f"the server closed the connection with code {code} before it made a session"
         + (f": {reason}" if reason else "")

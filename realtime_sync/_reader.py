@@ -16,20 +16,20 @@ from time import monotonic
 
 from ._absorber import Absorber
 from ._dispatcher import Dispatcher
+from ._frames import read_close
 from ._lanes import Lane
 from ._lifetime import Lifetime, RolledOver
-from ._link import Link, State, close_payload, fault, release
+from ._link import Link, State, fault, receive, release
 from ._recovery import Recovered, Recovery
 from .errors import (
     ConnectionClosed,
     ConnectionClosedError,
     ConnectionClosedOK,
-    RemoteProtocolError,
     SessionExpired,
 )
 from .protocol._model import ServerEvent
 from .reconnect import Notice
-from .transport import CLOSE, PING, PONG, TEXT, Frame, Transport
+from .transport import CLOSE, PING, PONG, TEXT, Frame, Transport, close_payload
 
 
 __all__ = ["Reader"]
@@ -170,20 +170,15 @@ class Reader:
             raise self._link.error()
         self._heartbeat.listening()
         due = self._lifetime.left()
-        try:
-            if due is not None and (timeout is None or due < timeout):
-                self._receive_until_due(transport, due)
-            else:
-                self._frames.extend(transport.receive(timeout))
-        except RemoteProtocolError as exc:
-            raise ConnectionClosedError(
-                exc.close_code, str(exc), initiated_by="client"
-            ) from exc
+        if due is not None and (timeout is None or due < timeout):
+            self._receive_until_due(transport, due)
+        else:
+            self._frames.extend(receive(transport, timeout))
         self._heartbeat.heard()
 
     def _receive_until_due(self, transport: Transport, due: float) -> None:
         try:
-            self._frames.extend(transport.receive(due))
+            self._frames.extend(receive(transport, due))
         except TimeoutError:
             notice = self._lifetime.check()
             if notice is not None:
@@ -200,8 +195,7 @@ class Reader:
             logger.warning("ignored a binary message of %d bytes", len(payload))
 
     def _closed_by_frame(self, payload: bytes) -> ConnectionClosed:
-        code = int.from_bytes(payload[:2], "big") if payload else 1005
-        reason = payload[2:].decode("utf-8", "replace")
+        code, reason = read_close(payload)
         if self._link.state is not State.OPEN:
             return ConnectionClosedOK(code, reason, initiated_by="client")
         if self.session_expired or (code == 1001 and "duration" in reason):

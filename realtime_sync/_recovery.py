@@ -7,12 +7,13 @@ import ssl
 from collections import deque
 from collections.abc import Callable
 from time import monotonic
-from typing import Literal, Protocol
+from typing import Protocol
 
 import attrs
 
 from ._deadline import Deadline
 from ._lifetime import RolledOver
+from ._link import Direction
 from ._memory import Memory, Remembered
 from ._opening import Opened, Opening
 from ._replay import Replay
@@ -54,7 +55,7 @@ class Road(Protocol):
     def pause(self, seconds: float) -> bool:
         """Wait; tell at once when the connection is closed meanwhile."""
 
-    def tell_taps(self, direction: Literal["sent", "received"], message: bytes) -> None:
+    def tell_taps(self, direction: Direction, message: bytes) -> None:
         """Show a message to the taps."""
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import attrs
 
@@ -17,11 +17,13 @@ from ._acknowledgements import (
 )
 from ._conversation_restore import Loss
 from ._deadline import Deadline
+from ._frames import read_close
 from ._inbox import MAX_UNREAD
+from ._link import Tap, receive
 from ._memory import Remembered
 from ._monitor import Monitor
 from ._opening import Opened
-from .errors import ConnectionClosedError, DecodeError, RemoteProtocolError
+from .errors import ConnectionClosedError, DecodeError
 from .protocol._model import ClientEvent
 from .protocol.client_events import (
     ConversationItemCreate,
@@ -47,8 +49,6 @@ from .transport import CLOSE, PING, PONG, TEXT, Frame
 
 
 __all__ = ["Replay", "difference"]
-
-Tap = Callable[[Literal["sent", "received"], bytes], None]
 
 _FRAME_BYTES = 100  # of memory that a frame takes besides its bytes, about
 _TOGETHER = 32  # commands, or
@@ -201,16 +201,9 @@ class Replay:
     def _await(self, waiting: Sequence[Pending]) -> None:
         while not all(pending.settled() for pending in waiting):
             while not self._arriving:
-                self._receive()
+                left = self._deadline.remaining()
+                self._arriving.extend(receive(self._transport, left))
             self._take(*self._arriving.popleft())
-
-    def _receive(self) -> None:
-        try:
-            self._arriving.extend(self._transport.receive(self._deadline.remaining()))
-        except RemoteProtocolError as exc:
-            raise ConnectionClosedError(
-                exc.close_code, str(exc), initiated_by="client"
-            ) from exc
 
     def _take(self, opcode: int, payload: bytes) -> None:
         if opcode == TEXT:
@@ -220,9 +213,7 @@ class Replay:
         elif opcode == PING:
             self._transport.send([(PONG, payload)], self._deadline.remaining())
         elif opcode == CLOSE:
-            code = int.from_bytes(payload[:2], "big") if payload else 1005
-            reason = payload[2:].decode("utf-8", "replace")
-            raise ConnectionClosedError(code, reason, initiated_by="server")
+            raise ConnectionClosedError(*read_close(payload), initiated_by="server")
 
     def _keep(self, frame: Frame) -> None:
         self._room -= len(frame[1]) + _FRAME_BYTES
