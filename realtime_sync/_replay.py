@@ -50,6 +50,8 @@ from .transport import CLOSE, PING, PONG, TEXT, Frame
 
 __all__ = ["Replay", "difference"]
 
+_Encoded = tuple[ClientEvent, bytes]  # a command, and its message
+
 _FRAME_BYTES = 100  # of memory that a frame takes besides its bytes, about
 _TOGETHER = 32  # commands, or
 _BYTES_TOGETHER = 256 * 1024  # … bytes that are sent before answers are read
@@ -143,8 +145,7 @@ class Replay:
         told = {"type": wanted["type"], **changes} if "type" in wanted else changes
         session: Any = structure(told, type(self.session))
         update = SessionUpdate(event_id=new_event_id(), session=session)
-        (pending,) = self._send([update])
-        self._await([pending])
+        (pending,) = self._exchange([self._encoded(update)])
         if pending.error is not None:
             raise pending.error
         if isinstance(pending.answer, SessionUpdated):
@@ -152,27 +153,34 @@ class Replay:
 
     def _tell(self, items: Sequence[ConversationItemCreate]) -> None:
         waiting: list[Pending] = []
-        together: list[ClientEvent] = []
+        together: list[_Encoded] = []
         size = 0
         for event in items:
             command = ConversationItemCreate(
                 event_id=new_event_id(), item=with_id(event.item)
             )
             self._told.add(getattr(command.item, "id", ""))
-            together.append(command)
-            size += len(encode(command, self._dialect))
+            together.append(self._encoded(command))
+            size += len(together[-1][1])
             if len(together) >= _TOGETHER or size > _BYTES_TOGETHER:
                 waiting += self._exchange(together)
                 together, size = [], 0
         # A fence: what the server has to say of the items comes before its answer. The
         # buffer is empty, so that nothing is cleared.
-        fence = InputAudioBufferClear(event_id=new_event_id())
+        fence = self._encoded(InputAudioBufferClear(event_id=new_event_id()))
         waiting += self._exchange([*together, fence])[:-1]
         for pending in waiting:
             self._note(pending)
 
-    def _exchange(self, commands: Sequence[ClientEvent]) -> list[Pending]:
-        waiting = self._send(commands)
+    def _encoded(self, command: ClientEvent) -> _Encoded:
+        return command, encode(command, self._dialect)
+
+    def _exchange(self, commands: Sequence[_Encoded]) -> list[Pending]:
+        waiting = [self._acknowledgements.expect(command) for command, _ in commands]
+        frames = [(TEXT, message) for _, message in commands]
+        self._transport.send(frames, self._deadline.remaining())
+        for _, message in commands:
+            self._tap("sent", message)
         self._await(waiting)
         return waiting
 
@@ -188,15 +196,6 @@ class Replay:
         self.items.append(
             ConversationItemAdded(item=item, previous_item_id=answer.previous_item_id)
         )
-
-    def _send(self, commands: Sequence[ClientEvent]) -> list[Pending]:
-        waiting = [self._acknowledgements.expect(command) for command in commands]
-        messages = [encode(command, self._dialect) for command in commands]
-        frames = [(TEXT, message) for message in messages]
-        self._transport.send(frames, self._deadline.remaining())
-        for message in messages:
-            self._tap("sent", message)
-        return waiting
 
     def _await(self, waiting: Sequence[Pending]) -> None:
         while not all(pending.settled() for pending in waiting):

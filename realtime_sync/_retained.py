@@ -119,18 +119,17 @@ class Retained:
 
     def take_back(self) -> Repeated:
         """Return what is to be sent again, and retain nothing of it any more."""
+        uncertain = [
+            frame[1]
+            for lane, frame, key in self._entries
+            if lane is not Lane.AUDIO and not key
+        ]
+        self.written()
         repeated = Repeated(
-            entries=[e for e in self._entries if e[0] is Lane.AUDIO or e[2]],
-            lost_audio=self._lost_audio,
-            uncertain=[
-                frame[1]
-                for lane, frame, key in self._entries
-                if lane is not Lane.AUDIO and not key
-            ],
+            entries=self._entries, lost_audio=self._lost_audio, uncertain=uncertain
         )
         self._entries = deque()
         self._audio = self._lost_audio = 0
-        self._unconfirmable = False
         return repeated
 
     def _take_audio(self, entry: Entry) -> None:
