@@ -20,7 +20,6 @@ from ._recording_writer import RecordingWriter, find_parts, wav_path
 from .connection import TranscriptionConnection, TranslationConnection
 from .protocol.codec import encode
 from .protocol.server_events import SessionCreated
-from .reconnect import Notice
 
 
 __all__ = ["Recorder"]
@@ -99,13 +98,8 @@ class Recorder:
             failed=self._fail,
             name=f"realtime_sync-recorder-{next(_numbers)}",
         )
-        # Not the connection: a forgotten one must be found to be one.
-        self._channel = connection._channel
-        self._dispatcher = connection._dispatcher
-        self._intake.start()
-        self._channel.tap(self._intake.tap)
-        self._dispatcher.on(Notice, self._intake.notice)
-        connection._absorber.register({}, self._end)
+        self._report = connection._dispatcher.report
+        self._intake.watch(connection)
         _recorders.add(self)
 
     def __enter__(self) -> Recorder:
@@ -170,28 +164,17 @@ class Recorder:
         Args:
             timeout: Seconds to wait for the disk.
         """
-        self._stop()
-        if not self.closed:
-            self._intake.end()
-        self._intake.join(timeout)
+        self._intake.close(timeout)
 
     # Private
 
-    def _end(self, error: Any) -> None:
-        """Take note that the connection has ended; called on the thread that did it."""
-        self._intake.end(error())
-
-    def _stop(self) -> None:
-        self._channel.untap(self._intake.tap)
-        self._dispatcher.off(Notice, self._intake.notice)
-
     def _fail(self, error: Exception) -> None:
         self._error = error
-        self._stop()
+        self._intake.leave()
         where = f"the recording {str(self._path)!r} has ended: {error}"
         told = RuntimeError(where) if not isinstance(error, OSError) else OSError(where)
         told.__cause__ = error
-        self._dispatcher.report(told)
+        self._report(told)
 
 
 def _check(

@@ -15,9 +15,14 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from time import monotonic
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
 from ._recording_format import Direction
+from .reconnect import Notice
+
+
+if TYPE_CHECKING:
+    from ._base_connection import BaseConnection
 
 
 __all__ = ["Captured", "Intake", "Kind", "Sink"]
@@ -88,6 +93,7 @@ class Intake:
         self._told = (0, 0)  # of what was lost; of the intake's thread
         self._over = False  # nothing is taken any more
         self._has_failed = False
+        self._leave: Callable[[], None] = lambda: None
         self._wake = threading.Event()
         self._finished = threading.Event()
         # A daemon: a forgotten recorder must not keep a script from ending.
@@ -106,6 +112,32 @@ class Intake:
     def finished(self) -> bool:
         """Whether everything has been written that will be."""
         return self._finished.is_set()
+
+    def watch(self, connection: BaseConnection) -> None:
+        """Start; capture what a connection sends, receives and tells from now on."""
+        # Not the connection: a forgotten one must be found to be one.
+        channel, dispatcher = connection._channel, connection._dispatcher
+        self.start()
+        channel.tap(self.tap)
+        dispatcher.on(Notice, self.notice)
+        connection._absorber.register({}, lambda error: self.end(error()))
+
+        def leave() -> None:
+            channel.untap(self.tap)
+            dispatcher.off(Notice, self.notice)
+
+        self._leave = leave
+
+    def leave(self) -> None:
+        """Capture no more of the connection."""
+        self._leave()
+
+    def close(self, timeout: float | None) -> None:
+        """Capture no more, and wait until the sink has had everything."""
+        self.leave()
+        if not self.finished:
+            self.end()
+        self.join(timeout)
 
     # From the threads of the connection
 

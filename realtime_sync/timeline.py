@@ -49,7 +49,6 @@ from .errors import ConnectionClosed, DecodeError
 from .protocol.codec import Dialect, decode_client_event, decode_server_event
 from .protocol.server_events import SessionCreated
 from .protocol.sessions import Session
-from .reconnect import Notice as LocalNotice
 
 
 if TYPE_CHECKING:
@@ -188,13 +187,7 @@ class TimelineCollector:
             failed=connection._dispatcher.report,
             name=f"realtime_sync-timeline-{next(_numbers)}",
         )
-        # Not the connection: a forgotten one must be found to be one.
-        self._channel = connection._channel
-        self._dispatcher = connection._dispatcher
-        self._intake.start()
-        self._channel.tap(self._intake.tap)
-        self._dispatcher.on(LocalNotice, self._intake.notice)
-        connection._absorber.register({}, self._end)
+        self._intake.watch(connection)
 
     def __enter__(self) -> TimelineCollector:
         return self
@@ -219,14 +212,7 @@ class TimelineCollector:
 
     def close(self) -> None:
         """Watch no more; what was seen stays."""
-        self._channel.untap(self._intake.tap)
-        self._dispatcher.off(LocalNotice, self._intake.notice)
-        if not self._intake.finished:
-            self._intake.end()
-        self._intake.join(5.0)
-
-    def _end(self, error: Any) -> None:
-        self._intake.end(error())
+        self._intake.close(5.0)
 
 
 class _Watch:
