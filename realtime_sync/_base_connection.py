@@ -109,22 +109,13 @@ class BaseConnection(Sending, Receiving, Shown):
             reconnect.rollover if reconnect else None, self._memory.quiet
         )
         self._absorber.register(lifetime.handlers())
-        recovery = None
-        if reconnect is not None and opening is not None:
-            recovery = Recovery(
-                reconnect,
-                opening,
-                open_timeout=open_timeout,
-                dialect=dialect,
-                memory=self._memory,
-            )
         self._channel = Channel(
             opened.transport,
             monitor=self._monitor,
             queue=self._queue,
             absorber=self._absorber,
             dispatcher=self._dispatcher,
-            recovery=recovery,
+            recovery=self._recovery(opening, open_timeout),
             lifetime=lifetime,
             keepalive=keepalive,
             close_timeout=close_timeout,
@@ -141,6 +132,20 @@ class BaseConnection(Sending, Receiving, Shown):
         # Last: from here on other threads use all of the above.
         _open_channels.add(self._channel)
         self._channel.start()
+
+    def _recovery(
+        self, opening: Opening | None, open_timeout: float | None
+    ) -> Recovery | None:
+        """Return what brings the connection back, if anything shall."""
+        if self._reconnect is None or opening is None:
+            return None
+        return Recovery(
+            self._reconnect,
+            opening,
+            open_timeout=open_timeout,
+            dialect=self._dialect,
+            memory=self._memory,
+        )
 
     def _register_handlers(self) -> None:
         """Register what absorbs events; subclasses put their own in front."""

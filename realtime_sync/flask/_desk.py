@@ -14,6 +14,7 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import orjson
@@ -182,14 +183,14 @@ class Desk(abc.ABC):
             text=text,
         )
         for hook in self._hooks.transcript:
-            self._jobs.append(lambda hook=hook: hook(said))  # type: ignore[misc]
+            self._jobs.append(partial(hook, said))
 
     def _report(self, usage: Usage | TranscriptUsage | None) -> None:
         if usage is None:
             return
         report = UsageReport(user=self._user, session_id=self._session_id, usage=usage)
         for hook in self._hooks.usage:
-            self._jobs.append(lambda hook=hook: hook(report))  # type: ignore[misc]
+            self._jobs.append(partial(hook, report))
 
     @property
     def _session_id(self) -> str:
