@@ -478,8 +478,9 @@ def test_a_browser_that_reads_too_slowly_is_told() -> None:
             slow = SlowReader(served.port)
             slow.send(type="start")
             slow.send(type="text", text="Tell me everything")
+            # Not a byte is read before the bridge has had enough of waiting.
             emulator.wait_for_session().wait_for(
-                lambda record: bool(record.responses), WAIT
+                lambda record: record.closed is not None, WAIT
             )
             data = slow.read()
             slow.sock.close()
