@@ -96,6 +96,7 @@ class Core:
         self._out: list[ServerEvent] = []
         self._schedule: list[tuple[float, int, Timer]] = []
         self._order = itertools.count()
+        self._moment: float | None = None  # at which the call that runs now was due
 
     def emit(self, event_class: type[ServerEvent], **fields: Any) -> None:
         """Queue an event of *event_class* for the client."""
@@ -125,9 +126,18 @@ class Core:
         self.work.append(Work(task, done, failed))
 
     def call_later(self, seconds: float, call: Callable[[], None]) -> Timer:
-        """Schedule *call*; with 0 seconds it comes after what is due already."""
+        """
+        Schedule *call*; with 0 seconds it comes after what was due before.
+
+        Time counts from when the call that asks for it was due, if that was scheduled
+        itself: what comes at a pace keeps it, however late each step is.
+        """
+        now = self.clock.now() if self._moment is None else self._moment
+        return self.call_at(now + seconds, call)
+
+    def call_at(self, due: float, call: Callable[[], None]) -> Timer:
+        """Schedule *call* for a moment on the clock."""
         timer = Timer(call)
-        due = self.clock.now() + seconds
         heapq.heappush(self._schedule, (due, next(self._order), timer))
         return timer
 
@@ -146,9 +156,12 @@ class Core:
             due = self.next_due
             if due is None or due > now or self.ending is not None:
                 return
-            timer = heapq.heappop(self._schedule)[2]
-            if timer.call is not None:
-                timer.call()
+            self._moment, _, timer = heapq.heappop(self._schedule)
+            try:
+                if timer.call is not None:
+                    timer.call()
+            finally:
+                self._moment = None
 
     def end(self, code: int, reason: str) -> None:
         """End the session once what is queued was sent. The first ending counts."""

@@ -234,10 +234,9 @@ class ResponseDesk:
         self._await_playback(run)
 
     def _await_playback(self, run: ResponseRun) -> None:
-        left, output = 0.0, run.output
+        end, output = self._core.clock.now(), run.output
         if output.audio_started_at is not None:
-            end = output.audio_started_at + output.audio_ms / 1000
-            left = max(0.0, end - self._core.clock.now())
+            end = max(end, output.audio_started_at + output.audio_ms / 1000)
 
         def played() -> None:
             if self._core.settings.output_audio_buffer and output.audio_ms:
@@ -246,7 +245,7 @@ class ResponseDesk:
                 self._played()
 
         if run.plan.conversation_id and run.status == "completed":
-            self._core.call_later(left, played)
+            self._core.call_at(end, played)
 
     # Limits
 

@@ -206,9 +206,9 @@ class RecordedSession(Machine):
                     return
                 self._anchor = (step.time, clock.now())
             else:
-                wait = self._due(step.time) - clock.now()
-                if wait > 0:
-                    self._timer = self._core.call_later(wait, self._go_on)
+                due = self._due(step.time)
+                if due > clock.now():
+                    self._timer = self._core.call_at(due, self._go_on)
                     return
                 if isinstance(step, End) or self._is_wanted(step):
                     self._say(step)

@@ -160,6 +160,19 @@ class TestAudio:
         assert pcm == audio_of(events)
         assert ["noise"] == list(said(events))
 
+    def test_pace_of_a_late_machine(self) -> None:
+        """A machine that does each step late does not speak more slowly."""
+        settings = EmulatorSettings(speed=1.0, response_delay=0.0)
+        client = Client(settings=settings, replies=[Reply("", audio=bytes(48_000))])
+        client.send("response.create")
+        late, began = 0.03, client.clock.now()
+        while (due := client.machine.next_due) and due < began + 1.0 + late:
+            client.clock.advance(due + late - client.clock.now())
+            client.settle()
+
+        assert 1.0 + late == pytest.approx(client.clock.now() - began)
+        assert "response.done" in types(client.events)
+
     def test_speed(self) -> None:
         """The session's speed shortens the audio."""
         client = Client(replies=[Reply("x", audio=bytes(48_000))])
