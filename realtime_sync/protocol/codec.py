@@ -201,9 +201,12 @@ def encode(event: Model | Mapping[str, Any], dialect: Dialect = "ga") -> bytes:
 
 def _dump(value: object) -> bytes:
     try:
-        return orjson.dumps(value)
+        data = orjson.dumps(value)
     except orjson.JSONEncodeError as exc:
         raise ValueError(f"the event cannot be written as JSON: {exc}") from exc
+    # orjson makes room for escaping every character of a string, and what it returns
+    # holds on to that: 8 MB for half a megabyte of base64. And messages are kept.
+    return bytes(memoryview(data)) if len(data) > _LONG else data
 
 
 def encode_append(

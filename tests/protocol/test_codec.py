@@ -7,6 +7,7 @@ import copy
 import enum
 import json
 import pickle
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -608,6 +609,20 @@ def test_type_comes_first() -> None:
     assert expected == encode(
         {"event_id": "e", "type": "response.cancel", "response_id": "r"}
     )
+
+
+def test_an_encoded_event_takes_no_more_memory_than_its_bytes() -> None:
+    """What waits to be sent costs what it is counted as, long strings included."""
+    item = {"type": "message", "role": "user", "content": [{"text": "x" * 100_000}]}
+    tracemalloc.start()
+    try:
+        before, _ = tracemalloc.get_traced_memory()
+        data = encode({"type": "conversation.item.create", "item": item})
+        after, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert after - before < 1.1 * len(data)
 
 
 class Colour(str, enum.Enum):
