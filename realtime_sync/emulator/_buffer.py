@@ -16,7 +16,7 @@ from ..protocol import (
 )
 from ._core import Core
 from ._errors import RequestError, invalid_value
-from ._sound import BYTES_PER_MS, stream_from_wire
+from ._sound import BYTES_PER_MS, WireDecoder
 from ._turns import Paused, Started, Stopped, TurnDetector
 from .speech import Speech
 
@@ -58,7 +58,7 @@ class InputBuffer:
         self._origin_ms = 0.0  # of the first byte of _pcm, since the session's start
         self._half = b""  # half a sample, until the other half is in
         self._format: Any = None
-        self._decode = stream_from_wire(None)
+        self._decoder = WireDecoder(None)
         self._detection: ServerVad | SemanticVad | None = None
         self._turns: TurnDetector | None = None  # made when sound comes in
         self._turn_id: str | None = None
@@ -70,7 +70,7 @@ class InputBuffer:
         audio_format = config.format if config else None
         if audio_format != self._format:
             self._format = audio_format
-            self._decode = stream_from_wire(audio_format)
+            self._decoder = WireDecoder(audio_format)
         detection = config.turn_detection if config else None
         if not isinstance(detection, (ServerVad, SemanticVad)):
             self._detection = self._turns = self._turn_id = None
@@ -99,7 +99,7 @@ class InputBuffer:
             raise invalid_value(
                 "audio", f"{len(audio)} bytes", f"at most {limit} bytes"
             )
-        pcm = self._decode(audio)
+        pcm = self._decoder.feed(audio)
         if self._half or len(pcm) & 1:
             pcm = self._half + pcm
             whole = len(pcm) & ~1
@@ -207,6 +207,7 @@ class InputBuffer:
         Raises:
             RequestError: It is less than the service wants.
         """
+        self._pcm += self._decoder.flush()
         length_ms = len(self._pcm) / BYTES_PER_MS
         minimum = self._core.settings.min_commit_ms
         if length_ms < minimum:
@@ -223,6 +224,7 @@ class InputBuffer:
 
     def clear(self) -> None:
         """Forget all that is there."""
+        self._decoder.flush()
         self._empty()
         self._core.emit(InputAudioBufferCleared)
 

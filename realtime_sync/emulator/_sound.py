@@ -14,10 +14,10 @@ from ..protocol import AudioPcma, AudioPcmu
 
 __all__ = [
     "BYTES_PER_MS",
+    "WireDecoder",
     "from_wire",
     "milliseconds",
     "sped_up",
-    "stream_from_wire",
     "to_wire",
     "wire_bytes_per_ms",
 ]
@@ -38,21 +38,39 @@ def wire_bytes_per_ms(audio_format: object) -> int:
     return 8 if isinstance(audio_format, _TELEPHONE) else BYTES_PER_MS
 
 
-def stream_from_wire(audio_format: object) -> Callable[[bytes], bytes]:
-    """Return what turns a stream in a session's format into PCM, piece by piece."""
+class WireDecoder:
+    """
+    Turns a stream in a session's format into PCM, piece by piece. Not thread-safe.
+
+    Args:
+        audio_format: The format, an object of the protocol; None for PCM.
+    """
+
+    def __init__(self, audio_format: object) -> None:
+        self._decode = _telephone_decoder(audio_format)
+        self._resampler = Resampler(_TELEPHONE_RATE, _RATE)
+
+    def feed(self, audio: bytes) -> bytes:
+        """Return the PCM of a piece; that of G.711 lags 2.3 ms behind."""
+        if self._decode is None:
+            return audio
+        return self._resampler.feed(self._decode(audio))
+
+    def flush(self) -> bytes:
+        """Return what was held back, as where a turn ends."""
+        return b"" if self._decode is None else self._resampler.flush()
+
+
+def _telephone_decoder(audio_format: object) -> Callable[[bytes], bytes] | None:
     if not isinstance(audio_format, _TELEPHONE):
-        return lambda audio: audio
-    decode = ulaw_decode if isinstance(audio_format, AudioPcmu) else alaw_decode
-    resampler = Resampler(_TELEPHONE_RATE, _RATE)
-    return lambda audio: resampler.feed(decode(audio))
+        return None
+    return ulaw_decode if isinstance(audio_format, AudioPcmu) else alaw_decode
 
 
 def from_wire(audio: bytes, audio_format: object) -> bytes:
     """Return the PCM of *audio*, which is whole and in a session's format."""
-    if not isinstance(audio_format, _TELEPHONE):
-        return audio
-    decode = ulaw_decode if isinstance(audio_format, AudioPcmu) else alaw_decode
-    return resample(decode(audio), _TELEPHONE_RATE, _RATE)
+    decode = _telephone_decoder(audio_format)
+    return resample(decode(audio), _TELEPHONE_RATE, _RATE) if decode else audio
 
 
 def to_wire(pcm: bytes, audio_format: object) -> bytes:

@@ -493,6 +493,21 @@ def test_telephone(name: str, encode: object) -> None:
     )
 
 
+def test_a_commit_takes_all_of_a_telephone_turn() -> None:
+    """Nothing of a turn in G.711 is held back: its smallest is as long as of PCM."""
+    client = Client()
+    client.update(
+        audio={"input": {"format": {"type": "audio/pcmu"}, "turn_detection": None}}
+    )
+    loud = ulaw_encode(b"\0\x40" * 800)  # 100 ms
+    client.send("input_audio_buffer.append", audio=base64.b64encode(loud).decode())
+    events = client.send("input_audio_buffer.commit")
+    again = client.send("input_audio_buffer.commit")
+
+    assert "input_audio_buffer.committed" in types(events)
+    assert "input_audio_buffer_commit_empty" == error(again)["code"]
+
+
 def test_takes_a_hundredth_of_a_core() -> None:
     """Ten seconds of a conversation in tones take less than 0.1 s of computing."""
     session = Session(speech=lambda: TONES, clock=(clock := ManualClock()))

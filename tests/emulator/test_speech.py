@@ -127,6 +127,16 @@ class TestTones:
 
         assert text == tones.transcribe(resample(decode(call), 8_000, 24_000))
 
+    @pytest.mark.parametrize("at", [330, 1_237, 1_520])
+    @pytest.mark.parametrize("gap", [10, 50])
+    def test_hears_over_gaps(self, tones: ToneSpeech, at: int, gap: int) -> None:
+        """A microphone that is late, more than once, costs no letter (ms)."""
+        pcm = tones.speak("What is the capital of Norway?")
+        pieces = pcm[: 48 * at], pcm[48 * at : 48 * (at + 20)], pcm[48 * (at + 20) :]
+        late = bytes(48 * gap).join(pieces)
+
+        assert "What is the capital of Norway?" == tones.transcribe(late)
+
     def test_joins_what_was_said_in_turns(self, tones: ToneSpeech) -> None:
         """Two texts in one recording come with a space between, paused or not."""
         one, two = tones.speak("one"), tones.speak("two")
