@@ -21,14 +21,14 @@ from time import process_time, thread_time
 import orjson
 import pybase64
 
-from realtime_sync._absorber import Absorber
-from realtime_sync._dispatcher import Dispatcher
-from realtime_sync._frames import TEXT, FrameReader, FrameWriter, find_mask, mask
-from realtime_sync._input_audio import AudioSplitter
-from realtime_sync._lanes import Lane
-from realtime_sync._monitor import Monitor
-from realtime_sync._responses import ResponseRouter
-from realtime_sync._send_queue import SendQueue
+from realtime_sync._channel.absorber import Absorber
+from realtime_sync._channel.dispatcher import Dispatcher
+from realtime_sync._channel.lanes import Lane
+from realtime_sync._channel.monitor import Monitor
+from realtime_sync._channel.send_queue import SendQueue
+from realtime_sync._connection.input_audio import AudioSplitter
+from realtime_sync._responses.router import ResponseRouter
+from realtime_sync._wire.frames import TEXT, FrameReader, FrameWriter, find_mask, mask
 from realtime_sync.conversation import Conversation
 from realtime_sync.protocol.codec import decode_server_event, encode_append
 from realtime_sync.protocol.server_events import ResponseOutputAudioDelta

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from benchmarks.decode import GA
 from realtime_sync import RealtimeClient, ResponseOutputAudioDelta
-from realtime_sync._recording_intake import Captured, Intake
+from realtime_sync._recording.intake import Captured, Intake
 from realtime_sync.recording import Recorder
 from realtime_sync.transport import FakeTransport
 

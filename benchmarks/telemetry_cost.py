@@ -22,11 +22,11 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from realtime_sync import LogFields, Telemetry
-from realtime_sync._dispatcher import Dispatcher
-from realtime_sync._function_calls import FunctionContext, FunctionResult
+from realtime_sync._channel.dispatcher import Dispatcher
+from realtime_sync._connection.stats import ResponseClock
+from realtime_sync._functions.calls import FunctionContext, FunctionResult
 from realtime_sync._log_fields import ConnectionFields
-from realtime_sync._stats import ResponseClock
-from realtime_sync._telemetry_watch import Watch
+from realtime_sync._telemetry.watch import Watch
 from realtime_sync.endpoints import resolve_endpoint
 from realtime_sync.protocol import (
     Response,

@@ -21,10 +21,10 @@ __version__ = _VERSION
 # little of this package, such as pytest with its plugin, does not wait for the rest.
 # Type checkers read the same list in ``__init__.pyi``.
 _EXPORTS = {
-    "_answer_stream": ["AnswerStream"],
+    "_asking.answer_stream": ["AnswerStream"],
+    "_connection.stats": ["ConnectionStats"],
     "_log_fields": ["FlaskFields", "LogFields"],
-    "_server_responses": ["ServerResponses"],
-    "_stats": ["ConnectionStats"],
+    "_responses.server_responses": ["ServerResponses"],
     "batch": [
         "Batch",
         "BatchOptions",

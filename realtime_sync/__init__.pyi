@@ -1,17 +1,17 @@
 # The names that `__init__.py` offers, for type checkers.
 
-from ._answer_stream import (
+from ._asking.answer_stream import (
     AnswerStream as AnswerStream,
+)
+from ._connection.stats import (
+    ConnectionStats as ConnectionStats,
 )
 from ._log_fields import (
     FlaskFields as FlaskFields,
     LogFields as LogFields,
 )
-from ._server_responses import (
+from ._responses.server_responses import (
     ServerResponses as ServerResponses,
-)
-from ._stats import (
-    ConnectionStats as ConnectionStats,
 )
 from .batch import (
     Batch as Batch,

@@ -19,10 +19,10 @@ from urllib.parse import quote, urlsplit
 import attrs
 
 from ._logging import PUBLIC_HEADERS
-from ._opening import USER_AGENT
-from ._proxies import Proxy, choose_proxy, without_traceback
+from ._recovery.opening import USER_AGENT
 from ._secrets import hide_secrets, secrets_of
-from ._upgrade import refusal
+from ._wire.proxies import Proxy, choose_proxy, without_traceback
+from ._wire.upgrade import refusal
 from .credentials import authorization_headers, handshake_hint
 from .endpoints import Endpoint
 from .errors import (

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 
-from ._opening_errors import explain
+from ._wire.opening_errors import explain
 from .errors import ConnectError, HandshakeError
 
 

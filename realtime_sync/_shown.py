@@ -16,6 +16,6 @@ class Shown:
     __slots__ = ()
 
     def _repr_html_(self) -> str:
-        from ._notebook_html import html_of
+        from ._notebook.html import html_of
 
         return html_of(self)

@@ -20,18 +20,18 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from ._asking import Question, user_message
-from ._batch_iterator import (
+from ._asking.one_turn import transcript, transcription_settings
+from ._asking.question import Question, user_message
+from ._batch.iterator import (
     AnySession,
     Batch,
     BatchOptions,
     ItemResult,
     default_key,
 )
-from ._batch_progress import BatchProgress
-from ._batch_worker import MakeClient
+from ._batch.progress import BatchProgress
+from ._batch.worker import MakeClient
 from ._deadline import Deadline
-from ._one_turn import transcript, transcription_settings
 from .client import RealtimeClient
 from .connection import RealtimeConnection, TranscriptionConnection
 from .protocol.codec import unstructure

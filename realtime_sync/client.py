@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import attrs
 
-from ._base_connection import BaseConnection
+from ._asking.shortcuts import Shortcuts
+from ._channel.inbox import MAX_UNREAD
+from ._channel.keepalive import Keepalive
+from ._connection.base import BaseConnection
 from ._environment import settings_from_environment
-from ._inbox import MAX_UNREAD
-from ._keepalive import Keepalive
 from ._logging import configure_logging
-from ._opening import Opening
-from ._recovery import open_persistently
-from ._shortcuts import Shortcuts
+from ._recovery.opening import Opening
+from ._recovery.recovery import open_persistently
 from .connection import (
     RealtimeConnection,
     TranscriptionConnection,
@@ -35,7 +35,7 @@ from .transport import Transport, WebSocketTransport
 
 
 if TYPE_CHECKING:
-    from ._telemetry_watch import Watch
+    from ._telemetry.watch import Watch
     from .telemetry import Telemetry
 
 

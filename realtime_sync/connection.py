@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
 import attrs
 
-from ._acknowledgements import new_event_id
-from ._answer_stream import AnswerStream
-from ._asking import Question, user_message
+from ._asking.answer_stream import AnswerStream
+from ._asking.question import Question, user_message
+from ._channel.acknowledgements import new_event_id
+from ._channel.lanes import Lane
+from ._connection.session_commands import AudioCommands, AudioInput
+from ._connection.speech_commands import SpeechCommands
 from ._deadline import Deadline
-from ._lanes import Lane
-from ._session_commands import AudioCommands, AudioInput
-from ._speech_commands import SpeechCommands
 from .protocol.codec import encode
 from .protocol.responses import RateLimit, ResponseCreateParams
 from .protocol.sessions import (

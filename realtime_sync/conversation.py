@@ -17,13 +17,13 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
-from ._conversation_entry import ConversationItem
-from ._conversation_export import as_lines, as_markdown
-from ._conversation_restore import Loss, Restoration, restoration, restore_events
-from ._conversation_restore import snapshot as take_snapshot
-from ._conversation_table import EntryTable
-from ._monitor import Monitor
-from ._response_log import item_id_of
+from ._channel.monitor import Monitor
+from ._conversation.entry import ConversationItem
+from ._conversation.export import as_lines, as_markdown
+from ._conversation.restore import Loss, Restoration, restoration, restore_events
+from ._conversation.restore import snapshot as take_snapshot
+from ._conversation.table import EntryTable
+from ._responses.log import item_id_of
 from ._shown import Shown
 from .errors import ServerError
 from .protocol._model import UNSET, Maybe, ServerEvent

@@ -23,14 +23,14 @@ from typing import Literal
 
 import attrs
 
-from ._doctor_network import (
+from ._doctor.network import (
     check_dns,
     check_proxy,
     check_tcp,
     check_tls,
     check_tunnel,
 )
-from ._doctor_session import (
+from ._doctor.session import (
     check_session,
     check_settings,
     check_speech,
@@ -38,8 +38,8 @@ from ._doctor_session import (
     check_upgrade,
     remedy_of,
 )
-from ._doctor_token import check_credential
-from ._doctor_way import Finding, Way
+from ._doctor.token import check_credential
+from ._doctor.way import Finding, Way
 from ._remedies import what_and_remedy
 from .client import RealtimeClient
 from .errors import RealtimeError

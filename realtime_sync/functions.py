@@ -25,16 +25,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal, TypeGuard
 
-from ._function_calls import (
+from ._channel.monitor import Monitor
+from ._functions.calls import (
     Call,
     Function,
     FunctionContext,
     FunctionResult,
     NoResponse,
 )
-from ._function_conductor import Conductor, FunctionConnection
-from ._function_rounds import Round, Rounds
-from ._monitor import Monitor
+from ._functions.conductor import Conductor, FunctionConnection
+from ._functions.rounds import Round, Rounds
 from .errors import ConnectionClosed
 from .protocol._model import UNSET, ServerEvent, Unset
 from .protocol.items import FunctionCall, Item, Message

@@ -28,14 +28,14 @@ import time
 from collections.abc import Hashable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from ._answer_stream import AnswerStream
-from ._asking import Question
-from ._base_connection import BaseConnection
+from ._asking.answer_stream import AnswerStream
+from ._asking.question import Question
+from ._connection.base import BaseConnection
 from ._deadline import Deadline
-from ._notebook_audio import DEFAULT_LIMIT, Budget, audio_of, limits, player
-from ._notebook_connect import cell_of, former, kept
-from ._notebook_html import format_of
-from ._notebook_live import Interrupted, in_a_kernel, print_live, show_live
+from ._notebook.audio import DEFAULT_LIMIT, Budget, audio_of, limits, player
+from ._notebook.connect import cell_of, former, kept
+from ._notebook.html import format_of
+from ._notebook.live import Interrupted, in_a_kernel, print_live, show_live
 from .audio import load_audio
 from .client import RealtimeClient
 from .connection import RealtimeConnection
@@ -44,7 +44,7 @@ from .response_stream import ResponseResult, ResponseStream
 
 
 if TYPE_CHECKING:
-    from ._notebook_talk import TalkWidget
+    from ._notebook.talk import TalkWidget
 
 
 __all__ = [
@@ -210,7 +210,7 @@ def __getattr__(name: str) -> Any:
     # The widget alone needs anywidget, which takes a while to import.
     if name != "TalkWidget":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from ._notebook_talk import TalkWidget
+    from ._notebook.talk import TalkWidget
 
     return TalkWidget
 

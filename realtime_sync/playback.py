@@ -33,7 +33,9 @@ import weakref
 from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
-from ._interruption import (
+from ._channel.monitor import Monitor
+from ._playback.feed import AudioFeed
+from ._playback.interruption import (
     Interruption,
     Position,
     Truncation,
@@ -41,11 +43,9 @@ from ._interruption import (
     plan,
     position_of,
 )
-from ._monitor import Monitor
-from ._output_settings import OutputSettings
-from ._playback_feed import AudioFeed
-from ._playback_line import Line, Part
-from ._player import PlaybackConnection, Player
+from ._playback.line import Line, Part
+from ._playback.output_settings import OutputSettings
+from ._playback.player import PlaybackConnection, Player
 from .errors import ConnectionClosed
 from .protocol._model import ServerEvent
 from .protocol.items import Audio, OutputAudio

@@ -28,7 +28,7 @@ from typing import ClassVar
 
 import attrs
 
-from ._conversation_restore import Loss
+from ._conversation.restore import Loss
 from .errors import (
     AuthenticationError,
     ConnectError,

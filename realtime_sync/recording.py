@@ -15,13 +15,12 @@ Recordings of sessions: write them, read them, play them again.
 
 The emulator plays the server's side of a recording to any client:
 ``RealtimeEmulator(recording="call.jsonl")``; see `realtime_sync.emulator.recorded`. The
-form of the files is told in `realtime_sync._recording_format`.
+form of the files is told in `realtime_sync._recording.format`.
 """
 
 from __future__ import annotations
 
-from ._recorder import Recorder
-from ._recording_format import (
+from ._recording.format import (
     FORMAT,
     Ending,
     Entry,
@@ -30,8 +29,9 @@ from ._recording_format import (
     RecordedEvent,
     RecordingError,
 )
-from ._recording_reader import Recording, read_recording
-from ._recording_replay import Replay, replay
+from ._recording.reader import Recording, read_recording
+from ._recording.recorder import Recorder
+from ._recording.replay import Replay, replay
 
 
 __all__ = [

@@ -18,8 +18,8 @@ from typing import TypeVar
 
 import attrs
 
-from ._monitor import Monitor
-from ._response_log import ResponseLog
+from ._channel.monitor import Monitor
+from ._responses.log import ResponseLog
 from ._shown import Shown
 from .errors import ConnectionClosed, ResponseError
 from .protocol._model import ServerEvent

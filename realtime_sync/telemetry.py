@@ -20,15 +20,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ._connection.stats import ConnectionStats
 from ._log_fields import FlaskFields, LogFields
-from ._stats import ConnectionStats
 
 
 if TYPE_CHECKING:
     from opentelemetry.metrics import MeterProvider
     from opentelemetry.trace import TracerProvider
 
-    from ._telemetry_watch import Watch
+    from ._telemetry.watch import Watch
     from .endpoints import Endpoint
 
 
@@ -57,7 +57,7 @@ class Telemetry:
         content: bool = False,
     ) -> None:
         try:
-            from ._telemetry_watch import Instruments
+            from ._telemetry.watch import Instruments
         except ImportError as exc:
             raise ImportError(
                 "telemetry needs OpenTelemetry's API: "
@@ -73,6 +73,6 @@ class Telemetry:
         Args:
             endpoint: Where to.
         """
-        from ._telemetry_watch import Watch
+        from ._telemetry.watch import Watch
 
         return Watch(self._instruments, endpoint, content=self._content)

@@ -37,14 +37,14 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from ._base_connection import BaseConnection
-from ._recording_format import Gap, Notice, RecordedEvent
-from ._recording_intake import Captured, Intake
-from ._recording_reader import Recording
-from ._timeline_builder import Builder
-from ._timeline_rows import Summary, Turn
-from ._timeline_tracks import Tracks
-from ._timeline_turns import summarize
+from ._connection.base import BaseConnection
+from ._recording.format import Gap, Notice, RecordedEvent
+from ._recording.intake import Captured, Intake
+from ._recording.reader import Recording
+from ._timeline.builder import Builder
+from ._timeline.rows import Summary, Turn
+from ._timeline.tracks import Tracks
+from ._timeline.turns import summarize
 from .errors import ConnectionClosed, DecodeError
 from .protocol.codec import Dialect, decode_client_event, decode_server_event
 from .protocol.server_events import SessionCreated
@@ -120,7 +120,7 @@ class Timeline:
             ImportError: matplotlib is missing.
             ValueError: *start* is not before *end*.
         """
-        from ._timeline_plot import draw
+        from ._timeline.plot import draw
 
         path: Path | None = None
         given: Figure | None = None

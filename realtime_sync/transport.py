@@ -8,8 +8,7 @@ Of websocket-client, which this module alone imports, the upgrade is used. The r
 it does not fit a client whose one thread reads while another writes: it hands out the
 socket only after the connection is made (so that neither a deadline nor another thread
 could end the making), lets two threads into one TLS object, and takes several times
-as long to read a frame. `_line`, `_stream`, `_tls`, `_proxies` and `_frames` do these
-parts.
+as long to read a frame. The modules of `_wire` do these parts.
 """
 
 from __future__ import annotations
@@ -22,8 +21,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ._deadline import Deadline
-from ._fake_transport import FakeTransport
-from ._frames import (
+from ._wire.fake import FakeTransport
+from ._wire.frames import (
     BINARY,
     CLOSE,
     PING,
@@ -34,12 +33,12 @@ from ._frames import (
     FrameWriter,
     close_payload,
 )
-from ._line import Line, Poller, show_address
-from ._opening_errors import opening_errors
-from ._proxies import choose_proxy
-from ._stream import Stream
-from ._transport import ConnectRequest, Transport
-from ._upgrade import UpgradeSocket, bad_header
+from ._wire.interface import ConnectRequest, Transport
+from ._wire.line import Line, Poller, show_address
+from ._wire.opening_errors import opening_errors
+from ._wire.proxies import choose_proxy
+from ._wire.stream import Stream
+from ._wire.upgrade import UpgradeSocket, bad_header
 from .errors import ConnectError, ConnectionClosedError
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import attrs
 
-from ._monitor import Monitor
+from ._channel.monitor import Monitor
 from ._shown import Shown
 from .protocol._model import Maybe, ServerEvent
 from .protocol.responses import (

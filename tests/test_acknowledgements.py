@@ -7,8 +7,12 @@ from typing import Any
 
 import pytest
 
-from realtime_sync._acknowledgements import ANSWERS, Acknowledgements, new_event_id
-from realtime_sync._monitor import Monitor
+from realtime_sync._channel.acknowledgements import (
+    ANSWERS,
+    Acknowledgements,
+    new_event_id,
+)
+from realtime_sync._channel.monitor import Monitor
 from realtime_sync.errors import ConnectionClosedError, ServerError
 from realtime_sync.protocol._model import ServerEvent
 from realtime_sync.protocol.client_events import CLIENT_EVENTS

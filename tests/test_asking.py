@@ -22,8 +22,8 @@ from realtime_sync import (
     ServerError,
     UnknownObject,
 )
-from realtime_sync._monitor import Monitor
-from realtime_sync._rate_limits import RateLimits
+from realtime_sync._channel.monitor import Monitor
+from realtime_sync._connection.rate_limits import RateLimits
 from realtime_sync.audio import frames, write_wav
 from realtime_sync.emulator import (
     EmulatorSettings,

@@ -41,14 +41,14 @@ from realtime_sync import (
     RealtimeError,
     ResponseError,
     UsageTotals,
-    _batch_worker,
     ask_many,
     run_many,
     transcribe_many,
 )
-from realtime_sync._batch_journal import Journal
-from realtime_sync._batch_limits import SharedLimits
-from realtime_sync._batch_worker import Outcome
+from realtime_sync._batch import worker
+from realtime_sync._batch.journal import Journal
+from realtime_sync._batch.limits import SharedLimits
+from realtime_sync._batch.worker import Outcome
 from realtime_sync.emulator import (
     EmulatorSettings,
     Failure,
@@ -337,8 +337,8 @@ class TestConnections:
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
         """In another process, whose batch may be over, idle connections are closed."""
-        monkeypatch.setattr(_batch_worker, "_IDLE", 0.0)
-        work = _batch_worker.Work(
+        monkeypatch.setattr(worker, "_IDLE", 0.0)
+        work = worker.Work(
             batch="far away",
             function=double,
             client=client,
@@ -349,10 +349,10 @@ class TestConnections:
         )
         outcomes = []
         for item in range(3):
-            task = _batch_worker.Task(work=work, key=str(item), item=item)
-            outcomes.append(_batch_worker.run_task(task))
+            task = worker.Task(work=work, key=str(item), item=item)
+            outcomes.append(worker.run_task(task))
             emulator.wait_for_session(index=len(emulator.sessions) - 1).wait_closed()
-        _batch_worker.close_site("far away")
+        worker.close_site("far away")
 
         assert [0, 2, 4] == [outcome.value for outcome in outcomes]
         assert [None] * 3 == [outcome.error for outcome in outcomes]

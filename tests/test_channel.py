@@ -23,7 +23,7 @@ from realtime_sync import (
     ResponseOutputTextDelta,
     SessionExpired,
 )
-from realtime_sync._keepalive import Keepalive
+from realtime_sync._channel.keepalive import Keepalive
 from realtime_sync.transport import CLOSE, PING, PONG, FakeTransport, Frame
 
 

@@ -36,7 +36,7 @@ from realtime_sync import (
     SessionUpdate,
     UnknownEvent,
 )
-from realtime_sync._inbox import Inbox
+from realtime_sync._channel.inbox import Inbox
 from realtime_sync.transport import FakeTransport, Frame
 
 

@@ -11,8 +11,8 @@ from concurrent.futures import ThreadPoolExecutor
 import model_turns as turns
 import pytest
 
-from realtime_sync._conversation_order import ItemOrder
-from realtime_sync._monitor import Monitor
+from realtime_sync._channel.monitor import Monitor
+from realtime_sync._conversation.order import ItemOrder
 from realtime_sync.conversation import (
     Conversation,
     Restoration,

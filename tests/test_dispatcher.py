@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from realtime_sync._dispatcher import Dispatcher, matches, resolve_event_type
+from realtime_sync._channel.dispatcher import Dispatcher, matches, resolve_event_type
 from realtime_sync.protocol._model import ServerEvent
 from realtime_sync.protocol.client_events import ResponseCreate
 from realtime_sync.protocol.server_events import (
@@ -253,7 +253,7 @@ class TestErrors:
             nonlocal now
             now += 2.5
 
-        monkeypatch.setattr("realtime_sync._dispatcher.monotonic", lambda: now)
+        monkeypatch.setattr("realtime_sync._channel.dispatcher.monotonic", lambda: now)
         dispatcher.on(ServerEvent, sleep_long)
         dispatcher.dispatch(CLEARED)
 
@@ -274,7 +274,7 @@ class TestErrors:
             now += 2.5
             dispatcher.waited += 2.0
 
-        monkeypatch.setattr("realtime_sync._dispatcher.monotonic", lambda: now)
+        monkeypatch.setattr("realtime_sync._channel.dispatcher.monotonic", lambda: now)
         dispatcher.on(ServerEvent, wait_long)
         with caplog.at_level(logging.WARNING):
             dispatcher.dispatch(CLEARED)

@@ -9,7 +9,7 @@ import tracemalloc
 import pytest
 from servers import frame
 
-from realtime_sync._frames import (
+from realtime_sync._wire.frames import (
     BINARY,
     CLOSE,
     CONTINUATION,

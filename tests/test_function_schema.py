@@ -16,8 +16,8 @@ import attrs
 import pytest
 from typing_extensions import NotRequired, Required
 
-from realtime_sync._docstrings import parse_docstring
-from realtime_sync._function_schema import describe
+from realtime_sync._functions.docstrings import parse_docstring
+from realtime_sync._functions.schema import describe
 from realtime_sync.errors import DecodeError
 from realtime_sync.protocol._arguments import Arguments, output_text
 from realtime_sync.protocol.responses import RateLimit

@@ -12,7 +12,7 @@ from typing import Any
 import attrs
 import pytest
 
-from realtime_sync._monitor import Monitor
+from realtime_sync._channel.monitor import Monitor
 from realtime_sync._worker_pool import WorkerPool
 from realtime_sync.errors import (
     ConnectionClosedError,

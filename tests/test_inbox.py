@@ -6,8 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from realtime_sync._inbox import Backlog, Inbox
-from realtime_sync._monitor import Monitor
+from realtime_sync._channel.inbox import Backlog, Inbox
+from realtime_sync._channel.monitor import Monitor
 from realtime_sync.errors import ConnectionClosedError
 from realtime_sync.protocol._model import ServerEvent
 from realtime_sync.protocol.server_events import InputAudioBufferCleared, UnknownEvent

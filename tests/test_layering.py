@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from fnmatch import fnmatch
 from pathlib import Path
@@ -23,11 +24,11 @@ IMPORTERS = {
     # The model's way from and to mappings; and a function's arguments from JSON.
     "cattrs": ["protocol/_codec_structure.py", "protocol/_arguments.py"],
     # The connection's socket, and the upgrade request that it begins with.
-    "websocket": ["transport.py", "_upgrade.py"],
+    "websocket": ["transport.py", "_wire/upgrade.py"],
     # The emulator's server; and its C function that masks frames, if it is there.
-    "websockets": ["emulator/*.py", "_frames.py"],
+    "websockets": ["emulator/*.py", "_wire/frames.py"],
     # Spans and metrics, for those who asked for them.
-    "opentelemetry": ["_telemetry_*.py", "telemetry.py"],
+    "opentelemetry": ["_telemetry/*.py", "telemetry.py"],
     # JSON and base64 of messages.
     "pybase64": ["protocol/_codec_base64.py", "protocol/_codec_audio.py"],
     # The bridge's server: routes and contexts; and its half of a WebSocket. And the
@@ -38,22 +39,40 @@ IMPORTERS = {
 
 # Who may start threads, and which.
 THREADS = {
-    "_channel.py",  # the reader and the writer of a connection
-    "_line.py",  # a look-up of a name, which has no timeout of its own
-    "_recording_intake.py",  # writes what was captured, so that sessions need not wait
+    "_channel/channel.py",  # the reader and the writer of a connection
+    "_wire/line.py",  # a look-up of a name, which has no timeout of its own
+    "_recording/intake.py",  # writes what was captured, so that sessions need not wait
     "flask/_outbox.py",  # sends to a browser
     "_worker_pool.py",  # the user's functions that a model calls, and a player's feed
-    "_batch_worker.py",  # closes what a batch's process has no use for any more
+    "_batch/worker.py",  # closes what a batch's process has no use for any more
     "audio/devices.py",  # feeds a device
     "audio/pacing.py",  # plays as time goes by
-    "_batch_iterator.py",  # runs items, unless the caller has an executor
+    "_batch/iterator.py",  # runs items, unless the caller has an executor
     "emulator/*.py",  # serves
 }
 STARTERS = {"Thread", "Timer", "ThreadPoolExecutor"}
 
+# What the lower floors know of the package, besides themselves; all else is above them.
+BELOW = {
+    "_wire": {"_deadline", "errors", "protocol"},
+    "_conversation": {"_shown", "protocol"},
+    "_channel": {
+        *{"_deadline", "_logging", "_recovery", "_wire", "errors", "protocol"},
+        *{"reconnect", "transport"},
+    },
+    "_responses": {"_channel", "_deadline", "errors", "protocol", "response_stream"},
+    "_functions": {
+        *{"_channel", "_deadline", "_worker_pool", "errors", "protocol"},
+        "response_stream",
+    },
+    "_timeline": {"_recording", "audio", "protocol"},
+}
+
 # Public names are nobody's business there: what the module is for is to be run or read.
 # The package finds its names when they are asked for; they have a test of theirs.
 NO_ALL = {"__init__.py", "__main__.py", "_version.py"}
+# Folders of machinery say what they are for, and hand nothing on.
+NO_ALL |= {name for name in MODULES if re.fullmatch(r"_\w+/__init__\.py", name)}
 
 
 def imports(name: str) -> Iterator[str]:
@@ -103,7 +122,7 @@ def importers(*libraries: str) -> set[str]:
 def test_imports_are_seen() -> None:
     """The check sees imports of this package and of others."""
     assert {".errors", "websocket", ".transport"} & set(imports("transport.py"))
-    assert ".protocol.codec" in set(imports("_absorber.py"))
+    assert ".protocol.codec" in set(imports("_channel/absorber.py"))
     assert ".protocol._model" in set(imports("protocol/codec.py"))
 
 
@@ -121,6 +140,20 @@ def test_protocol_is_data(name: str) -> None:
         and not each.startswith((".protocol", ".errors"))
         and each != "."
     }
+
+
+@pytest.mark.parametrize("folder", BELOW)
+def test_floors(folder: str) -> None:
+    """A lower floor imports nothing from the floors above it."""
+    found = {
+        each.split(".")[1]
+        for name in MODULES
+        if name.startswith(f"{folder}/")
+        for each in imports(name)
+        if each.startswith(".")
+    }
+
+    assert BELOW[folder] >= found - {folder, ""}
 
 
 @pytest.mark.parametrize("library", IMPORTERS)
@@ -148,7 +181,7 @@ def test_threads() -> None:
 @pytest.mark.parametrize("name", [name for name in MODULES if "emulator/" in name])
 def test_emulator_is_a_server(name: str) -> None:
     """The emulator does not know the client that it is there for."""
-    client = {".client", ".connection", ".transport", "._channel", "._base_connection"}
+    client = {".client", ".connection", ".transport", "._channel", "._connection"}
 
     assert set() == client & set(imports(name))
 

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from realtime_sync._monitor import Monitor
+from realtime_sync._channel.monitor import Monitor
 
 
 WAIT = 60.0  # seconds that a correct run never needs

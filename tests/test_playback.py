@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from realtime_sync._monitor import Monitor
+from realtime_sync._channel.monitor import Monitor
 from realtime_sync.errors import (
     ConnectionClosed,
     ConnectionClosedError,

@@ -27,7 +27,7 @@ from servers import (
     tls_contexts,
 )
 
-from realtime_sync._proxies import Proxy, choose_proxy, parse_proxy
+from realtime_sync._wire.proxies import Proxy, choose_proxy, parse_proxy
 from realtime_sync.errors import ConnectError
 from realtime_sync.transport import TEXT, ConnectRequest, Frame, WebSocketTransport
 

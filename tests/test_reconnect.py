@@ -30,7 +30,7 @@ from realtime_sync import (
     SessionExpired,
     SessionExpiring,
 )
-from realtime_sync._replay import difference
+from realtime_sync._recovery.retelling import difference
 from realtime_sync.emulator import (
     EmulatorSettings,
     Fault,

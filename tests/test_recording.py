@@ -19,8 +19,8 @@ import scripted
 from scripted import WAIT
 
 from realtime_sync import RealtimeConnection
-from realtime_sync._recording_intake import Captured, Intake
-from realtime_sync._recording_writer import RecordingWriter
+from realtime_sync._recording.intake import Captured, Intake
+from realtime_sync._recording.writer import RecordingWriter
 from realtime_sync.audio import decode_wav
 from realtime_sync.reconnect import SessionExpiring
 from realtime_sync.recording import (
@@ -635,7 +635,7 @@ def test_forgotten_recorder(path: Path) -> None:
 
 def test_writer_makes_whole_lines(path: Path) -> None:
     """Each batch leaves whole lines, whatever comes after it."""
-    from realtime_sync._recording_lines import LineMaker
+    from realtime_sync._recording.lines import LineMaker
 
     writer = RecordingWriter(
         path=path,

@@ -12,7 +12,7 @@ from typing import Any
 import model_turns as turns
 import pytest
 
-from realtime_sync._monitor import Monitor
+from realtime_sync._channel.monitor import Monitor
 from realtime_sync.errors import (
     ConnectionClosedError,
     ConnectionClosedOK,

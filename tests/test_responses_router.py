@@ -11,9 +11,9 @@ from pathlib import Path
 import model_turns as turns
 import pytest
 
-from realtime_sync._monitor import Monitor
-from realtime_sync._response_expectations import TOKEN_KEY, tag
-from realtime_sync._responses import ResponseRouter
+from realtime_sync._channel.monitor import Monitor
+from realtime_sync._responses.expectations import TOKEN_KEY, tag
+from realtime_sync._responses.router import ResponseRouter
 from realtime_sync.conversation import Conversation, restoration
 from realtime_sync.errors import (
     ConnectionClosedError,

@@ -8,8 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from realtime_sync._lanes import Lane
-from realtime_sync._send_queue import SendQueue
+from realtime_sync._channel.lanes import Lane
+from realtime_sync._channel.send_queue import SendQueue
 from realtime_sync.errors import (
     ConnectionClosedError,
     ConnectionClosedOK,

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 import pytest
 
 from realtime_sync import RealtimeClient, RealtimeConnection
-from realtime_sync._output_settings import OutputSettings
-from realtime_sync._playback_feed import AudioFeed
-from realtime_sync._playback_voice import Voice
+from realtime_sync._playback.feed import AudioFeed
+from realtime_sync._playback.output_settings import OutputSettings
+from realtime_sync._playback.voice import Voice
 from realtime_sync.emulator import EmulatorSettings, RealtimeEmulator, ToneSpeech
 
 

@@ -24,7 +24,7 @@ from realtime_sync import (
     SendQueueFull,
     ServerError,
 )
-from realtime_sync._stats import ResponseClock
+from realtime_sync._connection.stats import ResponseClock
 from realtime_sync.emulator import EmulatorSettings, Fault, RealtimeEmulator, ToneSpeech
 from realtime_sync.transport import FakeTransport
 

@@ -457,7 +457,7 @@ class TestWithout:
 
     def test_no_api(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Without the API package the message says which extra to install."""
-        monkeypatch.delitem(sys.modules, "realtime_sync._telemetry_watch", False)
+        monkeypatch.delitem(sys.modules, "realtime_sync._telemetry.watch", False)
         monkeypatch.setitem(sys.modules, "opentelemetry", None)
         with pytest.raises(ImportError, match=r"realtime_sync\[telemetry\]"):
             Telemetry()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import model_turns as turns
 import pytest
 
-from realtime_sync._monitor import Monitor
+from realtime_sync._channel.monitor import Monitor
 from realtime_sync.protocol.responses import (
     CachedTokensDetails,
     InputTokenDetails,

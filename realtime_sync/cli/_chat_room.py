@@ -9,7 +9,7 @@ from typing import Any
 
 import attrs
 
-from .._asking import Question, user_message
+from .._asking.question import Question, user_message
 from ..connection import RealtimeConnection
 from ..errors import ConnectionClosed, RealtimeError
 from ..protocol import ResponseCreateParams

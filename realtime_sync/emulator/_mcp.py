@@ -13,7 +13,7 @@ from typing import Any
 
 import attrs
 
-from .._function_schema import describe
+from .._functions.schema import describe
 from ..protocol import (
     McpApprovalRequest,
     McpApprovalResponse,

@@ -8,8 +8,8 @@ from typing import Any, Final
 
 import attrs
 
-from .._recording_format import Ending, RecordedEvent
-from .._recording_reader import Recording
+from .._recording.format import Ending, RecordedEvent
+from .._recording.reader import Recording
 from ..errors import DecodeError
 from ..protocol import (
     ClientEvent,

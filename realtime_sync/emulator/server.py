@@ -14,7 +14,7 @@ from typing import Any
 
 from websockets.sync.server import Server, serve
 
-from .._recording_reader import Recording
+from .._recording.reader import Recording
 from .._worker_pool import WorkerPool
 from ..protocol import InputAudioBufferDtmfEventReceived
 from ._certificate import Certificate

@@ -26,7 +26,7 @@ from typing import Any, BinaryIO, cast
 import orjson
 from flask import Response
 
-from .._asking import Question, user_message
+from .._asking.question import Question, user_message
 from ..audio import WavWriter
 from ..client import RealtimeClient
 from ..connection import RealtimeConnection

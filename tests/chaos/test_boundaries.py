@@ -12,8 +12,8 @@ from proxy import Direction, Kind, Trouble
 from runs import Outcome, Stage, run_with
 from script import one_caller
 
-from realtime_sync._replay import Replay
-from realtime_sync._retained import Repeated, Retained
+from realtime_sync._channel.retained import Repeated, Retained
+from realtime_sync._recovery.retelling import Retelling
 
 
 _AFTER_HEAD = 1  # unit 0 is the HTTP head; what happens to it is for other tests
@@ -107,6 +107,6 @@ class TestComparison:
         self, stage: Stage, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """Where the new session is not told the conversation, items are missing."""
-        monkeypatch.setattr(Replay, "_tell", lambda self, items: None)
+        monkeypatch.setattr(Retelling, "_tell", lambda self, items: None)
 
         assert "lost: item only_1" in self.faults(stage, 8)

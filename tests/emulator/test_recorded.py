@@ -13,7 +13,7 @@ import pytest
 from emulated import Client, of_type, one, types
 
 from realtime_sync import RealtimeClient, RealtimeConnection, ServerError
-from realtime_sync._recording_reader import Recording
+from realtime_sync._recording.reader import Recording
 from realtime_sync.audio import ulaw_encode
 from realtime_sync.emulator import EmulatorSettings, ManualClock, RealtimeEmulator
 from realtime_sync.emulator._recorded_script import Script

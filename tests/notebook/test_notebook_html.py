@@ -35,8 +35,8 @@ from realtime_sync import (
     UsageTotals,
     notebook,
 )
-from realtime_sync._monitor import Monitor
-from realtime_sync._notebook_audio import DEFAULT_LIMIT
+from realtime_sync._channel.monitor import Monitor
+from realtime_sync._notebook.audio import DEFAULT_LIMIT
 from realtime_sync.audio import Audio, decode_wav
 from realtime_sync.conversation import Conversation
 from realtime_sync.emulator import EmulatorSettings, RealtimeEmulator, Reply

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from realtime_sync._notebook_audio import DEFAULT_LIMIT
+from realtime_sync._notebook.audio import DEFAULT_LIMIT
 from realtime_sync.emulator import EmulatorSettings, RealtimeEmulator, Reply, Turn
 
 

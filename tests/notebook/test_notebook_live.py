@@ -11,7 +11,7 @@ import pytest
 
 from realtime_sync import RealtimeClient, ResponseError, notebook
 from realtime_sync._deadline import Deadline
-from realtime_sync._notebook_live import LiveView, show_live
+from realtime_sync._notebook.live import LiveView, show_live
 from realtime_sync.emulator import (
     EmulatorSettings,
     Failure,

@@ -22,7 +22,7 @@ from realtime_sync.emulator import (
 
 pytest.importorskip("anywidget")
 
-from realtime_sync._notebook_talk import (
+from realtime_sync._notebook.talk import (
     BrowserSpeaker,
     TalkWidget,
     _listen_while_blocked,
@@ -200,7 +200,7 @@ def test_run_says_when_nothing_is_heard(
     connection: RealtimeConnection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A front end without subshells is told from a slow one, with a way out."""
-    monkeypatch.setattr("realtime_sync._notebook_talk._HELLO_TIMEOUT", 0.01)
+    monkeypatch.setattr("realtime_sync._notebook.talk._HELLO_TIMEOUT", 0.01)
 
     with pytest.raises(RuntimeError, match="Let the cell end with the widget"):
         Browser(connection).run()
@@ -356,8 +356,8 @@ def test_messages_go_where_the_front_end_wants() -> None:
 def test_both_sides_know_the_same_messages() -> None:
     """Every message that one side sends, the other one takes."""
     folder = Path(notebook.__file__).parent
-    python = (folder / "_notebook_talk.py").read_text()
-    script = (folder / "_notebook_talk.js").read_text()
+    python = (folder / "_notebook" / "talk.py").read_text()
+    script = (folder / "_notebook" / "talk.js").read_text()
     to_python = set(re.findall(r'send\(\{ type: "(\w+)"', script))
     to_browser = set(re.findall(r'"type": "(\w+)"', python))
     conditions = re.findall(r"^ +(?:el)?if kind (?:==|in) (.*):$", python, re.MULTILINE)

@@ -26,7 +26,7 @@ from realtime_sync import (
     TranscriptionConnection,
     TranslationConnection,
 )
-from realtime_sync._base_connection import BaseConnection
+from realtime_sync._connection.base import BaseConnection
 from realtime_sync.protocol import InputAudioBufferSpeechStarted
 
 

@@ -22,19 +22,19 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from realtime_sync._absorber import Absorber
-from realtime_sync._acknowledgements import Acknowledgements
-from realtime_sync._conversation_restore import restoration
+from realtime_sync._channel.absorber import Absorber
+from realtime_sync._channel.acknowledgements import Acknowledgements
+from realtime_sync._channel.dispatcher import Dispatcher
+from realtime_sync._channel.monitor import Monitor
+from realtime_sync._channel.send_queue import SendQueue
+from realtime_sync._connection.rate_limits import RateLimits
+from realtime_sync._conversation.restore import restoration
 from realtime_sync._deadline import Deadline
-from realtime_sync._dispatcher import Dispatcher
-from realtime_sync._frames import CLOSE, FrameReader
 from realtime_sync._logging import log_event
-from realtime_sync._memory import Memory
-from realtime_sync._monitor import Monitor
-from realtime_sync._rate_limits import RateLimits
-from realtime_sync._responses import ResponseRouter
-from realtime_sync._send_queue import SendQueue
-from realtime_sync._upgrade import UpgradeSocket
+from realtime_sync._recovery.memory import Memory
+from realtime_sync._responses.router import ResponseRouter
+from realtime_sync._wire.frames import CLOSE, FrameReader
+from realtime_sync._wire.upgrade import UpgradeSocket
 from realtime_sync.conversation import Conversation
 from realtime_sync.emulator import EmulatorSettings, ManualClock, Session, ToneSpeech
 from realtime_sync.endpoints import resolve_endpoint

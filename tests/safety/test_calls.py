@@ -24,7 +24,7 @@ from realtime_sync import (
     TranscriptionConnection,
     TranslationConnection,
 )
-from realtime_sync._channel import State
+from realtime_sync._channel.channel import State
 from realtime_sync.emulator import EmulatorSettings, RealtimeEmulator
 from realtime_sync.transport import FakeTransport
 

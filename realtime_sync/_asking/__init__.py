@@ -1,0 +1,1 @@
+"""One question, one answer: what the shortcuts of clients and connections do."""

@@ -1,0 +1,1 @@
+"""Many items over several sessions."""

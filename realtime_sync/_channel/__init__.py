@@ -1,0 +1,1 @@
+"""The threads of a connection, and what they share."""

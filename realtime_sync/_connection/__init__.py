@@ -1,0 +1,1 @@
+"""What connections can do, by kind of command: mixed into public classes."""

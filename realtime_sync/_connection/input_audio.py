@@ -1,0 +1,74 @@
+"""From whatever holds PCM to pieces that the input audio buffer takes."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+from ..audio import SampleAligner, looks_like_wav
+
+
+__all__ = ["AudioSplitter"]
+
+# One second of 24 kHz PCM16. The service takes 15 MiB at once, but small pieces let
+# commands overtake, and turn detection hears them sooner.
+_PIECE = 48_000
+
+
+class AudioSplitter:
+    """
+    Cuts audio into whole samples, and keeps half a sample for the next piece.
+
+    Thread-safe. An even number of bytes, up to a second of audio, passes uncopied.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._aligner = SampleAligner()
+
+    def split(self, audio: Any, sample_bytes: int) -> Iterator[bytes | memoryview]:
+        """
+        Yield *audio* in pieces of whole samples.
+
+        Args:
+            audio: Any bytes-like object, of any length.
+            sample_bytes: Bytes of a sample: 2 for PCM16, 1 for G.711.
+
+        Raises:
+            TypeError: It is not bytes-like.
+            ValueError: It begins like a WAV file.
+        """
+        view = _view(audio)
+        if sample_bytes == 2 and (self._aligner.rest or len(view) % 2):
+            with self._lock:
+                view = memoryview(self._aligner.feed(view.tobytes()))
+        for start in range(0, len(view), _PIECE):
+            yield view[start : start + _PIECE]
+
+    def reset(self) -> bool:
+        """Forget half a sample; tell whether there was one."""
+        with self._lock:
+            had = bool(self._aligner.rest)
+            self._aligner = SampleAligner()
+        return had
+
+
+def _view(audio: Any) -> memoryview:
+    if isinstance(audio, str):
+        raise TypeError(
+            "audio is bytes, not str; pass PCM bytes (base64 is done here), or a path "
+            "to append_audio()"
+        )
+    try:
+        view = memoryview(audio).cast("B")
+    except TypeError as exc:
+        raise TypeError(
+            f"audio is a contiguous bytes-like object, not {type(audio).__name__}"
+        ) from exc
+    if looks_like_wav(view[:12].tobytes()):
+        raise ValueError(
+            "this is a WAV file, whose header would be heard as noise; pass it to "
+            "append_audio(), which reads the header and converts the rate"
+        )
+    return view

@@ -1,0 +1,1 @@
+"""The items of a conversation: their order, their words, their way elsewhere."""

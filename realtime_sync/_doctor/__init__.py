@@ -1,0 +1,1 @@
+"""The steps from the settings to the first sound."""

@@ -1,0 +1,1 @@
+"""What cells of a notebook show, and the widget that talks."""

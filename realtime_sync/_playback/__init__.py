@@ -1,0 +1,1 @@
+"""The way of speech to a player, and what was heard of it."""

@@ -1,0 +1,46 @@
+"""What a playback has to do with: a player and a connection, as far as it uses them."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from ..protocol._model import ClientEvent
+
+
+__all__ = ["Loudspeaker", "PlaybackConnection", "Player"]
+
+
+class Player(Protocol):
+    """What a playback needs of a player, which plays nothing else. Thread-safe."""
+
+    @property
+    def played_ms(self) -> int:
+        """Milliseconds that were heard of all that was written."""
+
+    def flush(self) -> int:
+        """
+        Fall silent at once, and forget what was not heard.
+
+        Returns:
+            *played_ms*. What is written next begins there.
+        """
+
+
+class Loudspeaker(Player, Protocol):
+    """A player that is written to, such as a `Speaker`. Thread-safe."""
+
+    def write(self, pcm: bytes) -> None:
+        """
+        Play *pcm* after what is there.
+
+        Args:
+            pcm: 16-bit mono PCM at 24 kHz, 100 ms at most. Who blocks for longer than
+                these last holds up interruptions.
+        """
+
+
+class PlaybackConnection(Protocol):
+    """What a playback needs of a connection."""
+
+    def send(self, event: ClientEvent) -> None:
+        """Queue an event; do not wait for the server. Thread-safe."""

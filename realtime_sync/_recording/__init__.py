@@ -1,0 +1,1 @@
+"""Files of what was sent and received: written, read and played again."""

@@ -1,0 +1,1 @@
+"""Which response is whose, and what has arrived of it."""

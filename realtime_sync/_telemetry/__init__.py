@@ -1,0 +1,1 @@
+"""A connection in terms of OpenTelemetry's conventions."""

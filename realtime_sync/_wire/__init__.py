@@ -1,0 +1,1 @@
+"""How bytes travel: the line to a server, TLS, the upgrade, frames, and no thread."""
