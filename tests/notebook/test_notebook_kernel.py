@@ -99,6 +99,15 @@ class Kernel:
             if message["msg_type"] == kind:
                 return message["content"]
 
+    def interrupt(self) -> Any:
+        """Interrupt the cell that runs; return its error once the kernel is idle."""
+        self.manager.interrupt_kernel()
+        error = self.until("error")
+        # ipykernel 7 loses what is sent to it in between, now and then, whatever ran.
+        while self.until("status")["execution_state"] != "idle":
+            pass
+        return error
+
     def run(self, code: str) -> Any:
         """Run a cell, and return the reply."""
         reply = self.client.execute_interactive(
