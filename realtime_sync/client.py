@@ -17,6 +17,7 @@ import attrs
 from ._asking.shortcuts import Shortcuts
 from ._channel.inbox import MAX_UNREAD
 from ._channel.keepalive import Keepalive
+from ._channel.kept import MAX_KEPT
 from ._connection.base import BaseConnection
 from ._environment import settings_from_environment
 from ._logging import configure_logging
@@ -86,6 +87,9 @@ class RealtimeClient(Shortcuts):
         max_unread: Bytes of received events that may wait where nobody takes them: for
             each iterator of `events()`, for `recv()`, and for callbacks while another
             one waits for the server.
+        max_kept: Bytes of what the server said that a connection may keep: the
+            conversation, responses whose streams are held, speech that is to be played.
+            Beyond that it ends with code 1009.
         logging_enable: Whether lines of the debug log hold texts as well, not only
             sizes; audio and secrets never.
         telemetry: Writes spans and metrics of each connection, see `Telemetry`.
@@ -122,6 +126,7 @@ class RealtimeClient(Shortcuts):
     max_queue: int = attrs.field(default=1024 * 1024, kw_only=True)
     max_message_bytes: int = attrs.field(default=16 * 1024 * 1024, kw_only=True)
     max_unread: int = attrs.field(default=MAX_UNREAD, kw_only=True)
+    max_kept: int = attrs.field(default=MAX_KEPT, kw_only=True)
     logging_enable: bool = attrs.field(default=False, kw_only=True)
     telemetry: Telemetry | None = attrs.field(default=None, kw_only=True, repr=False)
     make_transport: Callable[[], Transport] = attrs.field(
@@ -326,6 +331,7 @@ class RealtimeClient(Shortcuts):
             close_timeout=self.close_timeout,
             max_queue=self.max_queue,
             max_unread=self.max_unread,
+            max_kept=self.max_kept,
             log_content=self.logging_enable,
             name=f"realtime_sync-{next(_numbers)}",
             watch=watch,

@@ -219,6 +219,11 @@ class Conversation(Shown):
 
     # Methods for the connection
 
+    def kept_bytes(self) -> int:
+        """Return about how many bytes the items take."""
+        with self._monitor.lock:
+            return self._table.kept_bytes()
+
     def end(self, error: Callable[[], Exception]) -> None:
         """Let those who wait know that nothing more will come."""
         with self._monitor.lock:

@@ -257,6 +257,12 @@ class Playback:
 
     # Methods for the connection, on the reader thread
 
+    def kept_bytes(self) -> int:
+        """Return about how many bytes of speech wait to be played."""
+        with self._monitor.lock:
+            feed = self._feed()
+            return feed.kept_bytes() if feed is not None else 0
+
     def handlers(self) -> Mapping[type[ServerEvent], Callable[[Any], None]]:
         """Return what to call with which events. None of them blocks."""
         return {

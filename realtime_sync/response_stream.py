@@ -317,6 +317,10 @@ class ResponseStream(Shown):
         """Tell whether the item belongs to this response; hold the lock."""
         return self._log.has_item(item_id)
 
+    def kept_bytes(self) -> int:
+        """Return about how many bytes this holds; hold the lock."""
+        return self._log.kept_bytes()
+
     # Private methods
 
     def _follow(

@@ -23,6 +23,7 @@ from .absorber import Absorber
 from .dispatcher import Dispatcher
 from .inbox import MAX_UNREAD
 from .keepalive import Heartbeat, Keepalive
+from .kept import MAX_KEPT, Kept
 from .link import Link, State, Tap
 from .monitor import Monitor
 from .reader import Reader
@@ -52,6 +53,7 @@ class Channel:
         keepalive: See `Keepalive`.
         close_timeout: Seconds for the closing handshake.
         max_unread: Bytes of events that may wait for a callback that waits itself.
+        kept: Knows how much is kept of what arrived.
         name: Names the threads.
         on_thread: Is called first on each of them.
         frames: What was received before the channel took over, in order.
@@ -74,6 +76,7 @@ class Channel:
         keepalive: Keepalive,
         close_timeout: float,
         max_unread: int = MAX_UNREAD,
+        kept: Kept | None = None,
         name: str,
         on_thread: Callable[[], None] = lambda: None,
         frames: Sequence[Frame] = (),
@@ -94,6 +97,7 @@ class Channel:
             recovery=recovery,
             lifetime=lifetime,
             max_unread=max_unread,
+            kept=kept or Kept(MAX_KEPT),
             frames=frames,
         )
         self._writer = Writer(self._link, recovers=recovery is not None)

@@ -28,6 +28,7 @@ from ..reconnect import Notice
 from ..transport import CLOSE, PING, PONG, TEXT, Frame, Transport, close_payload
 from .absorber import Absorber
 from .dispatcher import Dispatcher
+from .kept import Kept
 from .lanes import Lane
 from .link import Link, State, fault, receive, release
 
@@ -50,6 +51,7 @@ class Reader:
         recovery: Opens the connection again after a loss; None to leave it lost.
         lifetime: Knows when the session ends.
         max_unread: Bytes of events that may wait for a callback that waits itself.
+        kept: Knows how much is kept of what arrived.
         frames: What was received before, in order.
 
     Attributes:
@@ -68,6 +70,7 @@ class Reader:
         recovery: Recovery | None,
         lifetime: Lifetime,
         max_unread: int,
+        kept: Kept,
         frames: Sequence[Frame],
     ) -> None:
         self._link = link
@@ -78,6 +81,7 @@ class Reader:
         self._recovery = recovery
         self._lifetime = lifetime
         self._max_unread = max_unread
+        self._kept = kept
         self._frames: deque[Frame] = deque(frames)
         self._notices: deque[Notice] = deque()
         self._undispatched: deque[tuple[ServerEvent, int]] = deque()
@@ -156,6 +160,8 @@ class Reader:
             if opcode == TEXT:
                 self.messages += 1
                 self.bytes += len(payload)
+                if self.bytes > self._kept.due:
+                    self._kept.check(self.bytes)
                 if self._link.taps:
                     self._link.tell_taps("received", payload)
                 return self._absorb(payload)

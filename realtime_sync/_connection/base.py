@@ -18,6 +18,7 @@ from .._channel.channel import Channel
 from .._channel.dispatcher import Dispatcher
 from .._channel.inbox import MAX_UNREAD, Backlog
 from .._channel.keepalive import Keepalive
+from .._channel.kept import MAX_KEPT, Kept
 from .._channel.link import State
 from .._channel.monitor import Monitor
 from .._channel.retained import Retained
@@ -75,6 +76,7 @@ class BaseConnection(Sending, Receiving, Shown):
         close_timeout: float,
         max_queue: int,
         max_unread: int = MAX_UNREAD,
+        max_kept: int = MAX_KEPT,
         log_content: bool,
         name: str,
         watch: Watch | None = None,
@@ -101,6 +103,7 @@ class BaseConnection(Sending, Receiving, Shown):
         )
         self._backlog = Backlog(self._monitor, max_unread)
         self._absorber.open_inbox(self._backlog)
+        self._kept = Kept(max_kept)
         self._client: object = None
         self._clock = ResponseClock()
         self._fields = ConnectionFields(weakref.ref(self), name)
@@ -120,6 +123,7 @@ class BaseConnection(Sending, Receiving, Shown):
             keepalive=keepalive,
             close_timeout=close_timeout,
             max_unread=max_unread,
+            kept=self._kept,
             name=name,
             on_thread=self._fields.bind,
             frames=opened.frames,

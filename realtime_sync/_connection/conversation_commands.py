@@ -64,6 +64,8 @@ class ConversationCommands(AudioCommands):
         )
         self._usage = UsageMeter(self._monitor)
         self._rate_limits = RateLimits(self._monitor)
+        self._kept.add(self.conversation.kept_bytes)
+        self._kept.add(self._responses.kept_bytes)
         self._memory.conversation = self.conversation
         self._memory.responses = self._responses
         self._absorber.register(self._clock.handlers(), lose=self._clock.lose)

@@ -111,6 +111,7 @@ class SpeechCommands(ConversationCommands):
             if self._playback is not None:
                 return self._playback
             self._playback = playback
+        self._kept.add(playback.kept_bytes)
         handlers = playback.handlers()
         # First: callbacks and streams shall find the account up to date.
         self._absorber.register(handlers, playback.end, first=True)

@@ -8,6 +8,7 @@ import attrs
 
 from .._shown import Shown
 from ..protocol._model import UNSET, Maybe, UnknownObject
+from ..protocol._size import size_of
 from ..protocol.items import (
     Audio,
     ContentPart,
@@ -31,6 +32,7 @@ _WRITTEN = (InputText, OutputText, Text)
 _SPOKEN = (InputAudio, OutputAudio, Audio)
 _HEARD = InputAudio()
 _FINAL = ("completed", "incomplete")
+_BYTES = 600  # of an item and its place, besides what is in it
 
 
 @attrs.frozen(kw_only=True)
@@ -88,6 +90,9 @@ class _Part:
 
     def words(self) -> str:
         return "".join(self.pieces) if self.final is None else self.final
+
+    def kept_bytes(self) -> int:
+        return sum(map(size_of, (self.shell, self.pieces, self.final, self.audio)))
 
     def refresh(self, part: ContentPart, *, keep_audio: bool, retrieved: bool) -> None:
         """Take over what the server says of the part now."""
@@ -171,6 +176,11 @@ class Entry:
                 transcription_error=self.error,
             )
         return self._view
+
+    def kept_bytes(self) -> int:
+        """Return about how many bytes the item takes."""
+        parts = sum(part.kept_bytes() for part in self._parts.values())
+        return _BYTES + size_of(self._item) + parts
 
     def refresh(self, item: Item, *, keep_audio: bool, retrieved: bool = False) -> None:
         """Take over what the server says of the item now."""

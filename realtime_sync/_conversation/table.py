@@ -32,6 +32,11 @@ class EntryTable:
     def __contains__(self, item_id: str) -> bool:
         return item_id in self._entries
 
+    def kept_bytes(self) -> int:
+        """Return about how many bytes the entries take."""
+        every = (*self._entries.values(), *self._early.values())
+        return sum(entry.kept_bytes() for entry in every)
+
     def get(self, item_id: str) -> Entry | None:
         """Return the entry of an item that has arrived."""
         return self._entries.get(item_id)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from .._channel.monitor import Monitor
 from ..errors import ConnectionClosed, ConnectionClosedOK
+from ..protocol._size import size_of
 from .line import Part
 
 
@@ -83,6 +84,10 @@ class AudioFeed:
         return not self._last
 
     # Methods for the playback, which has the lock
+
+    def kept_bytes(self) -> int:
+        """Return about how many bytes wait."""
+        return sum(size_of(audio) for _, audio in self._waiting)
 
     def put(self, part: Part, audio: bytes) -> None:
         """Add audio at the end."""

@@ -13,6 +13,7 @@ from typing import Any
 import attrs
 
 from ..protocol._model import ServerEvent, UnknownObject
+from ..protocol._size import size_of
 from ..protocol.items import Audio, ContentPart, Item, OutputAudio, OutputText, Text
 from ..protocol.responses import Response
 from ..protocol.server_events import (
@@ -95,6 +96,13 @@ class ResponseLog:
         self._parts: dict[tuple[str, int], _Part] = {}
         self._item_ids: dict[int, str] = {}  # by output index
         self._finished: set[str] = set()
+        self._counted = self._bytes = 0  # events, and what they take
+
+    def kept_bytes(self) -> int:
+        """Return about how many bytes the events take; all else is parts of them."""
+        self._bytes += sum(map(size_of, self.events[self._counted :]))
+        self._counted = len(self.events)
+        return self._bytes
 
     def add(self, event: ServerEvent) -> None:
         """Take in the next event of this response."""

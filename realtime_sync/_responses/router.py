@@ -239,6 +239,11 @@ class ResponseRouter:
             self._expected.clear()
             self._forget_progress()
 
+    def kept_bytes(self) -> int:
+        """Return about how many bytes the responses in progress take that are held."""
+        with self._monitor.lock:
+            return sum(stream.kept_bytes() for stream in self._streams_in_progress())
+
     # Events
 
     def handlers(self) -> Mapping[type[ServerEvent], Callable[[Any], None]]:

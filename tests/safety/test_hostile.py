@@ -24,6 +24,7 @@ from realtime_sync import (
     RealtimeClient,
     RealtimeConnection,
     ServerEvent,
+    ServerResponses,
     UnknownEvent,
 )
 from realtime_sync.transport import BINARY, CLOSE, PING, TEXT
@@ -310,11 +311,85 @@ def test_flood_while_a_callback_waits(
     assert memory() < 24
 
 
+PLACE = {"response_id": "r", "item_id": "i", "output_index": 0, "content_index": 0}
+BEGUN = wire(
+    "response.created",
+    response={"id": "r", "object": "realtime.response", "output": []},
+)
+# What is kept of endless events, and who keeps it.
+KEEPERS: dict[str, tuple[bytes, Callable[[int], bytes], Callable[..., object]]] = {
+    "items": (
+        b"",
+        lambda n: wire(
+            "conversation.item.added",
+            item={
+                "id": f"item_{n}",
+                "type": "message",
+                "role": "user",
+                "content": [{"type": "input_text", "text": "x" * 100_000}],
+            },
+        ),
+        lambda connection: None,
+    ),
+    "one item without end": (
+        wire(
+            "conversation.item.added",
+            item={"id": "i", "type": "message", "role": "assistant", "content": []},
+        ),
+        lambda n: wire("response.output_text.delta", delta="x" * 100_000, **PLACE),
+        lambda connection: None,
+    ),
+    "a response that is held": (
+        BEGUN,
+        lambda n: wire("response.output_text.delta", delta="x" * 100_000, **PLACE),
+        lambda connection: connection.responses(PATIENCE),
+    ),
+    "unknown events of a response that is held": (
+        BEGUN,
+        lambda n: wire("response.news", response_id="r", news=["x" * 100_000]),
+        lambda connection: connection.responses(PATIENCE),
+    ),
+    "speech to be played": (
+        BEGUN,
+        lambda n: wire("response.output_audio.delta", delta="A" * 100_000, **PLACE),
+        lambda connection: connection.playback.audio(),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", KEEPERS)
+def test_what_is_kept_has_a_limit(
+    name: str, attack: Attack, memory: Callable[[], float]
+) -> None:
+    """What a server says without end, and this side has to keep, ends with an error."""
+    first, event, keep = KEEPERS[name]
+
+    def harm(peer: Peer) -> None:
+        peer.sock.settimeout(1.0)  # the client is gone
+        peer.read_frame()
+        peer.send(first)
+        for number in itertools.count():
+            peer.send(event(number))
+
+    attacked = attack(harm, max_kept=8 * MB)
+    kept = keep(attacked.connection)
+    attacked.connection.send({"type": "x.ready"})
+    if isinstance(kept, ServerResponses):
+        kept = next(kept)
+    end = attacked.end()
+
+    assert 1009 == end.code
+    assert "max_kept" in str(end)
+    assert memory() < 24
+    del kept
+
+
 @pytest.mark.parametrize(
     ("name", "default", "told"),
     [
         ("max_message_bytes", 16 * MB, "16 MiB"),
         ("max_unread", 64 * MB, "64 MiB"),
+        ("max_kept", 512 * MB, "512 MiB"),
         ("max_queue", MB, "1 MiB"),
         ("open_timeout", 20.0, "20 s"),
         ("close_timeout", 5.0, "5 s"),
