@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from ._channel.monitor import Monitor
-from ._conversation.entry import ConversationItem
+from ._conversation.entry import ConversationItem, Entry
 from ._conversation.export import as_lines, as_markdown
 from ._conversation.restore import Loss, Restoration, restoration, restore_events
 from ._conversation.restore import snapshot as take_snapshot
@@ -249,13 +249,16 @@ class Conversation(Shown):
 
     def handlers(self) -> Mapping[type[ServerEvent], Callable[[Any], None]]:
         """Return the handler for each class of events that tells of items."""
-        found = {kind: self._locked(handle) for kind, handle in _HANDLERS.items()}
+        found = {
+            **{kind: self._locked(handle) for kind, handle in _HANDLERS.items()},
+            **{kind: self._of_item(handle) for kind, handle in _OF_AN_ITEM.items()},
+        }
         return {**found, **self.keep_audio()} if self._keep_audio else found
 
     def keep_audio(self) -> Mapping[type[ServerEvent], Callable[[Any], None]]:
         """Keep audio from now on; return the handler that this takes besides."""
         self._keep_audio = True
-        return {ResponseOutputAudioDelta: self._locked(Conversation._on_audio)}
+        return {ResponseOutputAudioDelta: self._of_item(_add_audio)}
 
     def _locked(
         self, handle: Callable[[Conversation, Any], None]
@@ -263,6 +266,18 @@ class Conversation(Shown):
         def absorb(event: Any) -> None:
             with self._monitor.lock:
                 handle(self, event)
+
+        return absorb
+
+    def _of_item(self, handle: Callable[[Entry, Any], None]) -> Callable[[Any], None]:
+        """Return a handler that skips items of responses outside the conversation."""
+        lock, table = self._monitor.lock, self._table
+
+        def absorb(event: Any) -> None:
+            with lock:
+                entry = table.get(event.item_id)
+                if entry is not None:
+                    handle(entry, event)
 
         return absorb
 
@@ -340,30 +355,7 @@ class Conversation(Shown):
         self._table.listener(event.item_id).misheard(event.content_index, event.error)
         self._changed.notify_all()
 
-    # Private methods, which hold the lock: what the model says. Items that are not
-    # known belong to responses outside the conversation.
-
-    def _on_text_piece(self, event: ResponseOutputTextDelta) -> None:
-        self._table.known(event.item_id).say(event.content_index, event.delta, _WRITTEN)
-
-    def _on_text(self, event: ResponseOutputTextDone) -> None:
-        self._table.known(event.item_id).settle(
-            event.content_index, event.text, _WRITTEN
-        )
-
-    def _on_said_piece(self, event: ResponseOutputAudioTranscriptDelta) -> None:
-        self._table.known(event.item_id).say(event.content_index, event.delta, _SPOKEN)
-
-    def _on_said(self, event: ResponseOutputAudioTranscriptDone) -> None:
-        known = self._table.known(event.item_id)
-        known.settle(event.content_index, event.transcript, _SPOKEN)
-
-    def _on_audio(self, event: ResponseOutputAudioDelta) -> None:
-        known = self._table.known(event.item_id)
-        known.add_audio(event.content_index, event.delta, _SPOKEN)
-
-    def _on_arguments(self, event: ResponseFunctionCallArgumentsDone) -> None:
-        self._table.known(event.item_id).set_arguments(event.arguments)
+    # Private methods, which hold the lock: what the model says
 
     def _on_output(self, event: ResponseOutputItemDone) -> None:
         self._refresh_known(event.item)
@@ -378,6 +370,40 @@ class Conversation(Shown):
             entry.refresh(item, keep_audio=self._keep_audio)
 
 
+# What the model says in an item.
+
+
+def _add_text(entry: Entry, event: ResponseOutputTextDelta) -> None:
+    entry.say(event.content_index, event.delta, _WRITTEN)
+
+
+def _set_text(entry: Entry, event: ResponseOutputTextDone) -> None:
+    entry.settle(event.content_index, event.text, _WRITTEN)
+
+
+def _add_words(entry: Entry, event: ResponseOutputAudioTranscriptDelta) -> None:
+    entry.say(event.content_index, event.delta, _SPOKEN)
+
+
+def _set_words(entry: Entry, event: ResponseOutputAudioTranscriptDone) -> None:
+    entry.settle(event.content_index, event.transcript, _SPOKEN)
+
+
+def _add_audio(entry: Entry, event: ResponseOutputAudioDelta) -> None:
+    entry.add_audio(event.content_index, event.delta, _SPOKEN)
+
+
+def _set_arguments(entry: Entry, event: ResponseFunctionCallArgumentsDone) -> None:
+    entry.set_arguments(event.arguments)
+
+
+_OF_AN_ITEM: dict[type[ServerEvent], Callable[[Entry, Any], None]] = {
+    ResponseFunctionCallArgumentsDone: _set_arguments,
+    ResponseOutputAudioTranscriptDelta: _add_words,
+    ResponseOutputAudioTranscriptDone: _set_words,
+    ResponseOutputTextDelta: _add_text,
+    ResponseOutputTextDone: _set_text,
+}
 _HANDLERS: dict[type[ServerEvent], Callable[[Conversation, Any], None]] = {
     ConversationCreated: Conversation._on_conversation,
     ConversationItemAdded: Conversation._on_item,
@@ -391,12 +417,7 @@ _HANDLERS: dict[type[ServerEvent], Callable[[Conversation, Any], None]] = {
     ConversationItemTruncated: Conversation._on_truncated,
     InputAudioBufferCommitted: Conversation._on_committed,
     ResponseDone: Conversation._on_response,
-    ResponseFunctionCallArgumentsDone: Conversation._on_arguments,
-    ResponseOutputAudioTranscriptDelta: Conversation._on_said_piece,
-    ResponseOutputAudioTranscriptDone: Conversation._on_said,
     ResponseOutputItemDone: Conversation._on_output,
-    ResponseOutputTextDelta: Conversation._on_text_piece,
-    ResponseOutputTextDone: Conversation._on_text,
     SessionCreated: Conversation._on_session,
     SessionUpdated: Conversation._on_session,
 }

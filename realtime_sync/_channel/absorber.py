@@ -127,7 +127,10 @@ class Absorber:
         """Let the state know an event; tell whether it answered a waiting caller."""
         answered = False
         for handler in self._handlers.get(type(event), ()):
-            answered = self._handle(handler, event) or answered
+            try:
+                answered = handler(event) is True or answered
+            except Exception as exc:  # a strange event must not end the connection
+                self._dispatcher.report(exc)
         return answered
 
     def announce(self, notice: ServerEvent) -> ServerEvent:
@@ -155,10 +158,3 @@ class Absorber:
             handler(error)
         for inbox in inboxes:
             inbox.end(error)
-
-    def _handle(self, handler: Handler, event: ServerEvent) -> bool:
-        try:
-            return handler(event) is True
-        except Exception as exc:  # a strange event must not end the connection
-            self._dispatcher.report(exc)
-            return False

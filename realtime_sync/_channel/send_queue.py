@@ -117,9 +117,12 @@ class SendQueue:
         with self._lock:
             if self._error is not None:
                 raise self._error()
-            if lane in _BOUNDED and not self._has_space(size):
-                self._wait_for_space(size, timeout)
-            self._insert(entry)
+            if lane in _IN_ORDER:
+                if not self._has_space(size):
+                    self._wait_for_space(size, timeout)
+                self._entries.append(entry)
+            else:  # small, and must not wait for space behind the audio
+                self._insert(entry)
             self._size += size
             if self._size > self.high_water:
                 self.high_water = self._size
@@ -352,11 +355,10 @@ class SendQueue:
                 self._size -= len(self._entries.popleft()[1][1])
             self._entries.appendleft(entry)
             return
-        if lane is Lane.CLEAR:
-            self._drop_audio()
         if lane is Lane.OVERTAKE:
             self._entries.insert(self._start_of_trailing_audio(), entry)
         else:
+            self._drop_audio()
             self._entries.append(entry)
 
     def _start_of_trailing_audio(self) -> int:
@@ -411,6 +413,5 @@ class SendQueue:
         return batch
 
 
-# Control frames are small and must not wait for space behind the audio.
-_BOUNDED = frozenset({Lane.AUDIO, Lane.COMMAND, Lane.COMMIT})
+_IN_ORDER = frozenset({Lane.AUDIO, Lane.COMMAND, Lane.COMMIT})
 _OF_THE_SESSION = frozenset({Lane.OVERTAKE, Lane.URGENT})

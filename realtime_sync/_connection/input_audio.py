@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Sequence
 from typing import Any
 
 from ..audio import SampleAligner, looks_like_wav
@@ -27,9 +27,9 @@ class AudioSplitter:
         self._lock = threading.Lock()
         self._aligner = SampleAligner()
 
-    def split(self, audio: Any, sample_bytes: int) -> Iterator[bytes | memoryview]:
+    def split(self, audio: Any, sample_bytes: int) -> Sequence[bytes | memoryview]:
         """
-        Yield *audio* in pieces of whole samples.
+        Return *audio* in pieces of whole samples.
 
         Args:
             audio: Any bytes-like object, of any length.
@@ -39,12 +39,14 @@ class AudioSplitter:
             TypeError: It is not bytes-like.
             ValueError: It begins like a WAV file.
         """
-        view = _view(audio)
-        if sample_bytes == 2 and (self._aligner.rest or len(view) % 2):
+        flat = _flat(audio)
+        if sample_bytes == 2 and (self._aligner.rest or len(flat) % 2):
             with self._lock:
-                view = memoryview(self._aligner.feed(view.tobytes()))
-        for start in range(0, len(view), _PIECE):
-            yield view[start : start + _PIECE]
+                flat = self._aligner.feed(bytes(flat))
+        if len(flat) <= _PIECE:
+            return (flat,) if flat else ()
+        view = memoryview(flat)
+        return [view[at : at + _PIECE] for at in range(0, len(view), _PIECE)]
 
     def reset(self) -> bool:
         """Forget half a sample; tell whether there was one."""
@@ -54,21 +56,22 @@ class AudioSplitter:
         return had
 
 
-def _view(audio: Any) -> memoryview:
+def _flat(audio: Any) -> bytes | memoryview:
+    """Return *audio* as bytes, uncopied."""
     if isinstance(audio, str):
         raise TypeError(
             "audio is bytes, not str; pass PCM bytes (base64 is done here), or a path "
             "to append_audio()"
         )
     try:
-        view = memoryview(audio).cast("B")
+        flat = audio if type(audio) is bytes else memoryview(audio).cast("B")
     except TypeError as exc:
         raise TypeError(
             f"audio is a contiguous bytes-like object, not {type(audio).__name__}"
         ) from exc
-    if looks_like_wav(view[:12].tobytes()):
+    if looks_like_wav(bytes(flat[:12])):
         raise ValueError(
             "this is a WAV file, whose header would be heard as noise; pass it to "
             "append_audio(), which reads the header and converts the rate"
         )
-    return view
+    return flat

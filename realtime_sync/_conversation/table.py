@@ -45,10 +45,6 @@ class EntryTable:
         """Return the entry of an item, or what was heard of one before it arrived."""
         return self._entries.get(item_id) or self._early.get(item_id)
 
-    def known(self, item_id: str) -> Entry:
-        """Return the entry of an item, or one that nobody will see."""
-        return self._entries.get(item_id) or Entry(item_id)
-
     def place(self, item_id: str, previous: Maybe[str]) -> Entry:
         """Return the entry of an item that has arrived, and put it in its place."""
         entry = self._entries.get(item_id)

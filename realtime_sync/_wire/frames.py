@@ -256,11 +256,12 @@ class FrameWriter:
         parts: list[bytes] = []
         size = 0
         for opcode, payload in frames:
+            length = len(payload)
             key = self._next_key()
             # What is short is not worth an import.
-            apply = mask if len(payload) < _SHORT else find_mask()
-            parts += (_header(opcode, len(payload)), key, apply(payload, key))
-            size += len(payload)
+            apply = mask if length < _SHORT else find_mask()
+            parts += (_header(opcode, length), key, apply(payload, key))
+            size += length
             if size >= _LARGE:
                 yield b"".join(parts)
                 parts.clear()

@@ -80,12 +80,11 @@ class AudioFrames:
 def _event(
     event_id: bytes, text: bytes, meaning: _Meaning
 ) -> ResponseOutputAudioDelta | None:
-    name = str(event_id, "latin-1")
-    if not (name.isascii() and name.isprintable()) or "\\" in name:
-        return None
     try:
-        delta = b64decode(text, None, True)
+        name, delta = event_id.decode("ascii"), b64decode(text, None, True)
     except ValueError:
+        return None
+    if not name.isprintable() or "\\" in name:
         return None
     rest = len(delta) % 3
     if rest and b64encode(delta[-rest:]) != text[-4:]:  # its text is to be kept

@@ -205,9 +205,11 @@ ARGUMENTS: Mapping[type, Mapping[str, Maker]] = {
 
 # What the connection itself calls, on the reader thread, and nobody else.
 INTERNAL: Mapping[type, frozenset[str]] = {
-    ResponseStream: frozenset({"absorb", "end", "restart"}),
-    Conversation: frozenset({"end", "handlers", "keep_audio", "lose", "replace"}),
-    Playback: frozenset({"end", "handlers"}),
+    ResponseStream: frozenset({"absorb", "end", "kept_bytes", "restart"}),
+    Conversation: frozenset(
+        {"end", "handlers", "keep_audio", "kept_bytes", "lose", "replace"}
+    ),
+    Playback: frozenset({"end", "handlers", "kept_bytes"}),
 }
 
 
