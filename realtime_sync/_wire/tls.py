@@ -51,6 +51,7 @@ class TlsStream:
             self._incoming, self._outgoing, server_hostname=hostname
         )
         self._lock = threading.Lock()
+        self._ended = False  # whether TLS has told so
         # The bytes that are encrypted next, and what follows them; replaced at once.
         self._unsent: tuple[memoryview, list[bytes]] = (_NOTHING, [])
 
@@ -77,7 +78,7 @@ class TlsStream:
     def recv_into(self, view: memoryview, /) -> int:
         """Decrypt into *view*, as much as there is; see `Stream.recv_into()`."""
         with self._lock:
-            count = self._decrypt(view)
+            count = self._decrypt(view) if self._may_have_more() else None
         if count is not None:
             return count
         data = self._stream.recv(_PIECE)
@@ -125,7 +126,7 @@ class TlsStream:
 
     def _read(self, view: memoryview) -> int | None:
         total = 0
-        while total < len(view) and self._anything_left(total):
+        while total < len(view) and (not total or self._may_have_more()):
             try:
                 # With a buffer it returns how much, whatever the stubs say.
                 count: int = self._tls.read(len(view) - total, view[total:])  # type: ignore[assignment]
@@ -139,12 +140,13 @@ class TlsStream:
             total += count
         return total or None
 
-    def _anything_left(self, total: int) -> bool:
-        # Cheaper than an exception, but blind to an end that was seen before.
-        return not total or bool(self._incoming.pending or self._tls.pending())
+    def _may_have_more(self) -> bool:
+        """Tell whether there is anything to decrypt; cheaper than an exception."""
+        return bool(self._incoming.pending or self._tls.pending() or self._ended)
 
     def _end(self) -> None:
         """Let waiting for the socket be over too: TLS may end before its connection."""
+        self._ended = True
         with contextlib.suppress(OSError):  # it may be shut already
             self._sock.shutdown(socket.SHUT_RD)
 
