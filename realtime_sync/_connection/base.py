@@ -108,10 +108,6 @@ class BaseConnection(Sending, Receiving, Shown):
         self._clock = ResponseClock()
         self._fields = ConnectionFields(weakref.ref(self), name)
         self._watch = watch
-        lifetime = Lifetime(
-            reconnect.rollover if reconnect else None, self._memory.quiet
-        )
-        self._absorber.register(lifetime.handlers())
         self._channel = Channel(
             opened.transport,
             monitor=self._monitor,
@@ -119,7 +115,7 @@ class BaseConnection(Sending, Receiving, Shown):
             absorber=self._absorber,
             dispatcher=self._dispatcher,
             recovery=self._recovery(opening, open_timeout),
-            lifetime=lifetime,
+            lifetime=self._lifetime(),
             keepalive=keepalive,
             close_timeout=close_timeout,
             max_unread=max_unread,
@@ -136,6 +132,13 @@ class BaseConnection(Sending, Receiving, Shown):
         # Last: from here on other threads use all of the above.
         _open_channels.add(self._channel)
         self._channel.start()
+
+    def _lifetime(self) -> Lifetime:
+        """Return what knows when the session ends."""
+        rollover = self._reconnect.rollover if self._reconnect else None
+        lifetime = Lifetime(rollover, self._memory.quiet)
+        self._absorber.register(lifetime.handlers())
+        return lifetime
 
     def _recovery(
         self, opening: Opening | None, open_timeout: float | None
