@@ -30,12 +30,16 @@ def _emulator(request: pytest.FixtureRequest) -> Iterator[RealtimeEmulator]:
         yield emulator
 
 
-@pytest.fixture(name="connection")
-def _connection(emulator: RealtimeEmulator) -> Iterator[RealtimeConnection]:
+# In a queue of a few messages, most of them wait for space.
+@pytest.fixture(name="connection", params=[1024 * 1024, 3000], ids=["roomy", "full"])
+def _connection(
+    request: pytest.FixtureRequest, emulator: RealtimeEmulator
+) -> Iterator[RealtimeConnection]:
     client = RealtimeClient(
         emulator.endpoint,
         "key",
         model="m",
+        max_queue=request.param,
         proxy="",
         ssl_context=emulator.ssl_context(),
         session={"audio": {"input": {"turn_detection": None}}},

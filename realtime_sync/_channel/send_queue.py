@@ -65,7 +65,7 @@ class SendQueue:
         self._max_bytes = max_bytes
         self._batch_bytes = batch_bytes
         self._retained = retained
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # for Ctrl-C, as that of the monitor
         self._space = threading.Condition(self._lock)
         self._work = threading.Condition(self._lock)
         self._writer_waits = False
