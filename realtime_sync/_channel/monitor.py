@@ -32,9 +32,7 @@ class Monitor:
     """
 
     def __init__(self) -> None:
-        # Nobody takes it twice. But a condition takes an RLock back in one step in C,
-        # and a Lock in a step of Python, before which Ctrl-C would leave it unlocked.
-        self.lock = threading.RLock()
+        self.lock = threading.Lock()
         self._reader: int | None = None
         self._read_on: Callable[[float | None], None] | None = None
 

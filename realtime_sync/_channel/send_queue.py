@@ -65,7 +65,9 @@ class SendQueue:
         self._max_bytes = max_bytes
         self._batch_bytes = batch_bytes
         self._retained = retained
-        self._lock = threading.RLock()  # for Ctrl-C, as that of the monitor
+        # Nobody takes it twice. But a condition takes an RLock back in one step in C,
+        # and a Lock in a step of Python, before which Ctrl-C would leave it unlocked.
+        self._lock = threading.RLock()
         self._space = threading.Condition(self._lock)
         self._work = threading.Condition(self._lock)
         self._writer_waits = False
