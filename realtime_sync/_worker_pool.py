@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable
 
 from ._deadline import Deadline
+from ._waiting import Condition
 
 
 __all__ = ["WorkerPool"]
@@ -27,7 +28,7 @@ class WorkerPool:
     def __init__(self, name: str, max_workers: int | None = None) -> None:
         self._name = name
         self._max_workers = max_workers
-        self._changed = threading.Condition()
+        self._changed = Condition()
         self._jobs: collections.deque[Callable[[], None]] = collections.deque()
         self._threads: list[threading.Thread] = []
         self._idle = 0
@@ -43,11 +44,11 @@ class WorkerPool:
         Returns:
             False if the pool is closed: then the job is not run.
         """
-        with self._changed:
+        with self._changed.lock:
             if self._closed:
                 return False
             self._jobs.append(job)
-            self._changed.notify()
+            self._changed.notify_all()
             thread = self._new_thread()
         if thread is not None:
             thread.start()  # outside of the lock: it waits for the thread
@@ -76,7 +77,7 @@ class WorkerPool:
         Returns:
             Whether all threads have ended, save the caller's own.
         """
-        with self._changed:
+        with self._changed.lock:
             self._closed = True
             self._jobs.clear()
             self._changed.notify_all()
@@ -97,11 +98,15 @@ class WorkerPool:
             del job  # while this thread is idle it must keep nothing alive
 
     def _next(self) -> Callable[[], None] | None:
-        with self._changed:
+        taken: list[Callable[[], None]] = []
+
+        def take() -> bool:
+            if self._jobs:
+                self._idle -= 1
+                taken.append(self._jobs.popleft())
+            return bool(taken) or self._closed
+
+        with self._changed.lock:
             self._idle += 1
-            while not self._jobs:
-                if self._closed:
-                    return None
-                self._changed.wait()
-            self._idle -= 1
-            return self._jobs.popleft()
+        self._changed.wait_for(take)
+        return taken[0] if taken else None

@@ -235,17 +235,15 @@ class Conversation(Shown):
         with self._monitor.lock:
             self._loss = error
             self._losses += 1
-            self._untold |= {
+            self._untold.update(
                 entry.id for entry in self._table if entry.transcription not in _SETTLED
-            }
+            )
             self._changed.notify_all()
 
     def replace(self, events: Iterable[ConversationItemAdded]) -> None:
         """Have the items of a new session in place of the old ones."""
         with self._monitor.lock:
-            self._table.clear()
-            for event in events:
-                self._on_item(event)
+            self._replace(events)
 
     def handlers(self) -> Mapping[type[ServerEvent], Callable[[Any], None]]:
         """Return the handler for each class of events that tells of items."""
@@ -259,6 +257,11 @@ class Conversation(Shown):
         """Keep audio from now on; return the handler that this takes besides."""
         self._keep_audio = True
         return {ResponseOutputAudioDelta: self._of_item(_add_audio)}
+
+    def _replace(self, events: Iterable[ConversationItemAdded]) -> None:
+        self._table.clear()
+        for event in events:
+            self._on_item(event)
 
     def _locked(
         self, handle: Callable[[Conversation, Any], None]

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import random
-import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
+from interrupts import Interrupts, interrupting, needs_timer
 from servers import PATIENCE, Peer, serve, tls_contexts
 
 from realtime_sync.transport import (
@@ -20,56 +19,15 @@ from realtime_sync.transport import (
 )
 
 
-pytestmark = pytest.mark.skipif(
-    not hasattr(signal, "setitimer"), reason="the system has no timer for signals"
-)
+pytestmark = needs_timer
 
 INTERRUPTS = 1500
-LONGEST = 0.0004  # seconds until one, which is some twenty frames
-
-
-class Interrupts:
-    """
-    Raises `KeyboardInterrupt` at random moments, wherever the main thread is.
-
-    Attributes:
-        count: How many were raised.
-    """
-
-    def __init__(self) -> None:
-        self.count = 0
-        self._armed = False
-        self._random = random.Random(3)
-        signal.signal(signal.SIGALRM, self._strike)
-
-    def survive(self, work: Callable[[], None]) -> None:
-        """Do *work* until it is interrupted."""
-        try:
-            self._repeat(work)
-        except KeyboardInterrupt:
-            self.count += 1
-        finally:
-            self._armed = False
-
-    def _repeat(self, work: Callable[[], None]) -> None:
-        # Not in survive(): Python 3.13 has a loop's way back outside of the `try`.
-        self._armed = True
-        signal.setitimer(signal.ITIMER_REAL, self._random.uniform(1e-6, LONGEST))
-        while self._armed:  # Python drops what is raised while it cleans up
-            work()
-
-    def _strike(self, *_: object) -> None:
-        if self._armed:
-            self._armed = False
-            raise KeyboardInterrupt
 
 
 @pytest.fixture(name="interrupts")
 def _interrupts() -> Iterator[Interrupts]:
-    before = signal.getsignal(signal.SIGALRM)
-    yield Interrupts()
-    signal.setitimer(signal.ITIMER_REAL, 0)
-    signal.signal(signal.SIGALRM, before)
+    with interrupting() as interrupts:
+        yield interrupts
 
 
 def payload(number: int) -> bytes:
@@ -78,7 +36,6 @@ def payload(number: int) -> bytes:
     return b"%d " % number * (times + 1)
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("scheme", ["ws", "wss"])
 @pytest.mark.parametrize("waits", [True, False])
 def test_interrupted(interrupts: Interrupts, scheme: str, waits: bool) -> None:
@@ -120,3 +77,29 @@ def test_interrupted(interrupts: Interrupts, scheme: str, waits: bool) -> None:
     assert [(BINARY, payload(number)) for number in numbers] == received[:-1]
     assert sorted(set(numbers)) == numbers
     assert set(ended) <= set(numbers) <= set(begun)
+
+
+@pytest.mark.parametrize("scheme", ["ws", "wss"])
+def test_nothing_is_taken(interrupts: Interrupts, scheme: str) -> None:
+    """A send that fails as the network takes nothing leaves no lock behind."""
+    server_context, client_context = tls_contexts() if scheme == "wss" else (None, None)
+    over = threading.Event()
+
+    def script(peer: Peer) -> None:
+        peer.accept()
+        over.wait(PATIENCE)
+
+    with serve(script, server_context) as server:
+        transport = WebSocketTransport()
+        transport.connect(ConnectRequest(url=server.url, ssl_context=client_context))
+        try:
+            while transport.try_send([(BINARY, bytes(100_000))]):
+                pass
+            for _ in range(INTERRUPTS):
+                interrupts.survive(lambda: transport.try_send(()))
+                if scheme == "wss":  # else it would hang, for as long as it is let
+                    assert not transport._stream._lock.locked()  # type: ignore[attr-defined]
+        finally:
+            over.set()
+            transport.abort()
+            transport.release()

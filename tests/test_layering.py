@@ -52,13 +52,20 @@ THREADS = {
 }
 STARTERS = {"Thread", "Timer", "ThreadPoolExecutor"}
 
+# Whose waiting Ctrl-C cannot disturb, as no signal is handled on their threads; and who
+# hands an event to functions of the user's.
+STANDARD_WAITERS = {
+    *{"emulator/_clock.py", "emulator/_carrier.py"},
+    *{"_functions/calls.py", "audio/pacing.py"},
+}
+
 # What the lower floors know of the package, besides themselves; all else is above them.
 BELOW = {
-    "_wire": {"_deadline", "errors", "protocol"},
+    "_wire": {"_deadline", "_waiting", "errors", "protocol"},
     "_conversation": {"_shown", "protocol"},
     "_channel": {
-        *{"_deadline", "_logging", "_recovery", "_wire", "errors", "protocol"},
-        *{"reconnect", "transport"},
+        *{"_deadline", "_logging", "_recovery", "_waiting", "_wire", "errors"},
+        *{"protocol", "reconnect", "transport"},
     },
     "_responses": {"_channel", "_deadline", "errors", "protocol", "response_stream"},
     "_functions": {
@@ -176,6 +183,51 @@ def test_threads() -> None:
     starters = {name for name in MODULES if called(name) & STARTERS}
 
     assert set() == {name for name in starters if not is_one_of(name, THREADS)}
+
+
+def test_waiting() -> None:
+    """Threads wait by what Ctrl-C may end at any moment, but for a few."""
+    waiters = {
+        name
+        for name in MODULES
+        for node in ast.walk(MODULES[name])
+        if isinstance(node, ast.Attribute)
+        if ast.unparse(node) in ("threading.Condition", "threading.Event")
+    }
+
+    assert waiters == STANDARD_WAITERS
+
+
+def within(node: ast.AST) -> Iterator[ast.AST]:
+    """Yield a node and all in it that is no function of its own."""
+    if not isinstance(node, (ast.FunctionDef, ast.Lambda, ast.GeneratorExp)):
+        yield node
+        for child in ast.iter_child_nodes(node):
+            yield from within(child)
+
+
+@pytest.mark.parametrize(
+    "name", [name for name in MODULES if not name.startswith("emulator/_")]
+)
+def test_no_loop_with_a_lock(name: str) -> None:
+    """
+    No `with` of a lock has a loop of its own: a method that it calls has it.
+
+    Since 3.12 Python has the way back of a loop outside of the `with` around it. Ctrl-C
+    comes there first of all, and would leave the lock locked.
+    """
+    loops = (ast.For, ast.While, ast.ListComp, ast.SetComp, ast.DictComp)
+    found = [
+        node.lineno
+        for block in ast.walk(MODULES[name])
+        if isinstance(block, ast.With)
+        if any(ast.unparse(item).endswith(("lock", "sending")) for item in block.items)
+        for statement in block.body
+        for node in within(statement)
+        if isinstance(node, loops)
+    ]
+
+    assert [] == found
 
 
 @pytest.mark.parametrize("name", [name for name in MODULES if "emulator/" in name])

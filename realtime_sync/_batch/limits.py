@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable
 
+from .._waiting import Condition
 from ..protocol.server_events import RateLimitsUpdated
 
 
@@ -25,7 +25,7 @@ class SharedLimits:
 
     def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
         self._now = now
-        self._changed = threading.Condition()
+        self._changed = Condition()
         self._left: dict[str, int] = {}
         self._resets: dict[str, float] = {}
         self._paused_until = 0.0
@@ -43,34 +43,49 @@ class SharedLimits:
         """
         # Who does not know what is needed needs something.
         needs = {"requests": 1, "tokens": tokens or 1}
-        with self._changed:
-            while (seconds := self._seconds_until(needs)) > 0:
-                self._changed.wait(seconds)
-            for name, need in needs.items():
-                if name in self._left:
-                    self._left[name] -= need
+        seconds = 0.0
+
+        def take() -> bool:
+            nonlocal seconds
+            seconds = self._seconds_until(needs)
+            if seconds <= 0:
+                self._count_down(needs)
+            return seconds <= 0
+
+        while not self._changed.wait_for(take, seconds):
+            pass  # it is time to look again
 
     def update(self, event: RateLimitsUpdated) -> None:
         """Believe what a session was told."""
-        with self._changed:
-            for limit in event.rate_limits:
-                if limit.name and isinstance(limit.remaining, int):
-                    self._left[limit.name] = limit.remaining
-                    seconds = limit.reset_seconds or 0.0
-                    self._resets[limit.name] = self._now() + seconds
+        with self._changed.lock:
+            self._believe(event)
             self._changed.notify_all()
 
     def pause(self, seconds: float) -> None:
         """Hold everybody back, as the service refused somebody."""
-        with self._changed:
+        with self._changed.lock:
             self._paused_until = max(self._paused_until, self._now() + seconds)
             self._changed.notify_all()
 
     def close(self) -> None:
         """Send all away who wait."""
-        with self._changed:
+        with self._changed.lock:
             self._is_closed = True
             self._changed.notify_all()
+
+    # Private: all of these require holding the lock.
+
+    def _believe(self, event: RateLimitsUpdated) -> None:
+        for limit in event.rate_limits:
+            if limit.name and isinstance(limit.remaining, int):
+                self._left[limit.name] = limit.remaining
+                seconds = limit.reset_seconds or 0.0
+                self._resets[limit.name] = self._now() + seconds
+
+    def _count_down(self, needs: dict[str, int]) -> None:
+        for name, need in needs.items():
+            if name in self._left:
+                self._left[name] -= need
 
     def _seconds_until(self, needs: dict[str, int]) -> float:
         if self._is_closed:

@@ -18,6 +18,7 @@ from typing import Any, Final, TypeAlias
 
 import attrs
 
+from .._waiting import Flag
 from ..client import RealtimeClient
 from ..connection import RealtimeConnection, TranscriptionConnection
 from ..errors import (
@@ -133,7 +134,7 @@ class _Site:
         self._client: RealtimeClient | None = None
         self._idle: list[AnyConnection] = []
         self._busy: set[AnyConnection] = set()
-        self._stopped = threading.Event()
+        self._stopped = Flag()
         self._timer: threading.Timer | None = None
 
     def run(self, task: Task) -> Outcome:
@@ -191,7 +192,7 @@ class _Site:
                 self._timer.cancel()
                 self._timer = None
             idle, self._idle = self._idle, []
-            good = [each for each in idle if _is_fresh(each)]
+            good = list(filter(_is_fresh, idle))
             chosen = good.pop() if good else None
             self._idle = good
             if chosen is not None:

@@ -81,12 +81,7 @@ class Absorber:
             first: Whether the handlers go before those that are there.
         """
         with self._monitor.lock:
-            # A copy: the reader may be looking things up.
-            merged = dict(self._handlers)
-            for event_type, handler in handlers.items():
-                there = merged.get(event_type, ())
-                merged[event_type] = (handler, *there) if first else (*there, handler)
-            self._handlers = merged
+            self._merge(handlers, first=first)
             ended = self._ended
             if end is not None:
                 self._end_handlers += (end,)
@@ -158,3 +153,13 @@ class Absorber:
             handler(error)
         for inbox in inboxes:
             inbox.end(error)
+
+    def _merge(
+        self, handlers: Mapping[type[ServerEvent], Handler], *, first: bool
+    ) -> None:
+        # A copy: the reader may be looking things up.
+        merged = dict(self._handlers)
+        for event_type, handler in handlers.items():
+            there = merged.get(event_type, ())
+            merged[event_type] = (handler, *there) if first else (*there, handler)
+        self._handlers = merged

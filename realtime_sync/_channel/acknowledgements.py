@@ -310,9 +310,7 @@ class Acknowledgements:
                 if error.event_id
                 else self._of_kind(_kind_of(error))
             )
-            for pending in found:
-                pending.error = ServerError(error)
-                self._remove(pending)
+            self._fail(found, error)
             self._settled.notify_all()
         for pending in found:
             self.on_confirmed(pending)
@@ -323,10 +321,7 @@ class Acknowledgements:
     ) -> Sequence[ServerEvent]:
         """Answer the commands of a kind in the server's place; return the answers."""
         with self._monitor.lock:
-            found = [each for each in self._pending if each.kind == kind]
-            for pending in found:
-                pending.answer = answer(pending.command)
-                self._remove(pending)
+            found = self._answer_all(kind, answer)
             self._settled.notify_all()
         for pending in found:
             self.on_confirmed(pending)
@@ -336,9 +331,7 @@ class Acknowledgements:
         """End every command with the exception that *error* makes."""
         with self._monitor.lock:
             self._end = error
-            for pending in self._pending:
-                pending.error = error()
-            self._pending.clear()
+            self._fail_all(error)
             self._settled.notify_all()
 
     def handlers(self) -> Mapping[type[ServerEvent], Callable[[ServerEvent], None]]:
@@ -352,19 +345,42 @@ class Acknowledgements:
     # Private
 
     def _acknowledge(self, event: ServerEvent) -> None:
-        found = self._settle(event) if self._pending else None
+        if not self._pending:
+            return
+        with self._monitor.lock:
+            found = self._settle(event)
         if found is not None:
             self.on_confirmed(found)
 
+    # Private: all of these require holding the lock.
+
     def _settle(self, event: ServerEvent) -> Pending | None:
-        with self._monitor.lock:
-            for pending in self._pending:
-                if type(event) in ANSWERS[pending.kind] and pending.fits(event):
-                    pending.answer = event
-                    self._remove(pending)
-                    self._settled.notify_all()
-                    return pending
+        for pending in self._pending:
+            if type(event) in ANSWERS[pending.kind] and pending.fits(event):
+                pending.answer = event
+                self._remove(pending)
+                self._settled.notify_all()
+                return pending
         return None
+
+    def _answer_all(
+        self, kind: str, answer: Callable[[Command], ServerEvent]
+    ) -> Sequence[Pending]:
+        found = [each for each in self._pending if each.kind == kind]
+        for pending in found:
+            pending.answer = answer(pending.command)
+            self._remove(pending)
+        return found
+
+    def _fail(self, found: Sequence[Pending], error: ErrorDetails) -> None:
+        for pending in found:
+            pending.error = ServerError(error)
+            self._remove(pending)
+
+    def _fail_all(self, error: Callable[[], BaseException]) -> None:
+        for pending in self._pending:
+            pending.error = error()
+        self._pending.clear()
 
     def _remove(self, pending: Pending) -> None:
         self._pending.remove(pending)

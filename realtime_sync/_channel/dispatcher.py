@@ -10,6 +10,7 @@ from concurrent.futures import Executor
 from time import monotonic
 from typing import Any
 
+from .._waiting import Condition
 from ..protocol._model import ServerEvent
 from ..protocol.codec import Dialect
 from ..protocol.preview import PREVIEW_ALIASES
@@ -65,12 +66,12 @@ class _Strand:
         self._call = call
         self._limit = limit
         self._events: deque[Any] = deque()
-        self._changed = threading.Condition()
+        self._changed = Condition()
         self._running = False
 
     def __call__(self, event: object) -> None:
-        with self._changed:
-            self._changed.wait_for(lambda: len(self._events) < self._limit)
+        self._changed.wait_for(lambda: len(self._events) < self._limit)
+        with self._changed.lock:
             self._events.append(event)
             if self._running:
                 return
@@ -78,14 +79,14 @@ class _Strand:
         try:
             self._executor.submit(self._drain)
         except RuntimeError:  # the executor was shut down
-            with self._changed:
+            with self._changed.lock:
                 self._running = False
                 self._events.clear()
             raise
 
     def _drain(self) -> None:
         while True:
-            with self._changed:
+            with self._changed.lock:
                 if not self._events:
                     self._running = False
                     return

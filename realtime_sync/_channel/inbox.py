@@ -76,13 +76,8 @@ class Inbox:
         with self._monitor.lock:
             self._events.append((event, size))
             self._size += size
-            # The newest stays, however large: the size of a message has its own limit.
-            while len(self._events) > self._limit or (
-                self._size > self._max_bytes and len(self._events) > 1
-            ):
-                self._pop()
-                self._dropped += 1
-            self._arrived.notify()
+            self._make_room()
+            self._arrived.notify_all()
 
     def end(self, error: Callable[[], BaseException]) -> None:
         """Let readers have what arrived, and then the exception that *error* makes."""
@@ -119,6 +114,14 @@ class Inbox:
         if self._end is not None:
             raise self._end()
         return self.take(timeout)  # another thread was faster
+
+    def _make_room(self) -> None:
+        # The newest stays, however large: the size of a message has its own limit.
+        while len(self._events) > self._limit or (
+            self._size > self._max_bytes and len(self._events) > 1
+        ):
+            self._pop()
+            self._dropped += 1
 
     def _pop(self) -> ServerEvent:
         event, size = self._events.popleft()

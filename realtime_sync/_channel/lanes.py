@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import enum
-import threading
 
+from .._waiting import Flag
 from ..transport import Frame
 
 
@@ -24,4 +24,4 @@ class Lane(enum.IntEnum):  # integers are found in a set in half the time
 
 
 # The third is what `flush()` waits for, or the key by which a command is confirmed.
-Entry = tuple[Lane, Frame, "threading.Event | str | None"]
+Entry = tuple[Lane, Frame, Flag | str | None]

@@ -175,8 +175,8 @@ class Link:
 
     def await_transport(self) -> Transport | None:
         """Return the transport; wait, parked, while there is none; None at the end."""
+        self._park(lambda: self.transport is not None or self.is_closed())
         with self.monitor.lock:
-            self._park(lambda: self.transport is not None or self.is_closed())
             self._parked = False
             return self.transport if self.state is not State.CLOSED else None
 
@@ -199,15 +199,11 @@ class Link:
             if ends:
                 self.end(cause)
             transport.abort()
-        with self.monitor.lock:
-            self._park(lambda: self.transport is not transport or self.is_closed())
+        self._park(lambda: self.transport is not transport or self.is_closed())
 
     def await_close(self) -> None:
         """Give the server the rest of the close timeout to answer the close frame."""
-        with self.monitor.lock:
-            left = self._close_deadline.left()
-            closed = self.changed.wait_for(self.is_closed, left)
-        if not closed:
+        if not self.changed.wait_for(self.is_closed, self._close_deadline.left()):
             self.abort()
 
     # The transport, for the reader
@@ -221,12 +217,9 @@ class Link:
         if abort:
             transport.abort()
         self.queue.wake()
-        with self.monitor.lock:
-            parked = self.changed.wait_for(self._is_writer_off, _FAREWELL)
-        if not parked:  # it is stuck in a send
-            transport.abort()
-            with self.monitor.lock:
-                self.changed.wait_for(self._is_writer_off)
+        if not self.changed.wait_for(self._is_writer_off, _FAREWELL):
+            transport.abort()  # it is stuck in a send
+            self.changed.wait_for(self._is_writer_off)
         with self.queue.sending:  # whoever was about to send at once has done so
             return transport
 
@@ -262,16 +255,12 @@ class Link:
 
     def pause(self, seconds: float) -> bool:
         """Wait for so long; tell at once when the connection is closed meanwhile."""
-        with self.monitor.lock:
-            return not self.changed.wait_for(
-                lambda: self.state is not State.OPEN, seconds
-            )
+        return not self.changed.wait_for(lambda: self.state is not State.OPEN, seconds)
 
     def see_writer_off(self) -> None:
         """Let the writer send its last frame, and then wake it."""
         if self.farewell:
-            with self.monitor.lock:
-                self.changed.wait_for(lambda: self._left > 0, self.close_timeout)
+            self.changed.wait_for(lambda: self._left > 0, self.close_timeout)
         self.abort_transport()
 
     # Taps
@@ -294,9 +283,10 @@ class Link:
     # Private
 
     def _park(self, until: Callable[[], bool]) -> None:
-        """Wait with the writer off the transport; requires holding the lock."""
-        self._parked = True
-        self.changed.notify_all()
+        """Wait with the writer off the transport."""
+        with self.monitor.lock:
+            self._parked = True
+            self.changed.notify_all()
         self.changed.wait_for(until)
 
     def _is_writer_off(self) -> bool:

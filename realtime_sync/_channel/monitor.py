@@ -9,18 +9,14 @@ callback on it waits, it has to read on by itself.
 
 from __future__ import annotations
 
-import math
-import os
 import threading
 from collections.abc import Callable
 
 from .._deadline import Deadline
+from .._waiting import Condition
 
 
 __all__ = ["Monitor"]
-
-# On Windows a wait on a lock cannot be interrupted by Ctrl-C, so it wakes now and then.
-_SLICE = 0.2 if os.name == "nt" else math.inf
 
 
 class Monitor:
@@ -36,9 +32,9 @@ class Monitor:
         self._reader: int | None = None
         self._read_on: Callable[[float | None], None] | None = None
 
-    def condition(self) -> threading.Condition:
+    def condition(self) -> Condition:
         """Return a new condition on the lock."""
-        return threading.Condition(self.lock)
+        return Condition(self.lock)
 
     def bind_reader(self, read_on: Callable[[float | None], None]) -> None:
         """
@@ -62,7 +58,7 @@ class Monitor:
 
     def wait(
         self,
-        condition: threading.Condition,
+        condition: Condition,
         predicate: Callable[[], bool],
         timeout: float | None,
     ) -> bool:
@@ -81,9 +77,7 @@ class Monitor:
         """
         if self.on_reader_thread():
             return self._read_until(predicate, Deadline(timeout))
-        deadline = Deadline(timeout)
-        with self.lock:
-            return _wait(condition, predicate, deadline)
+        return condition.wait_for(predicate, timeout)
 
     def read_on(self, timeout: float) -> None:
         """On the reader thread: absorb what arrives in the next seconds, if any."""
@@ -105,22 +99,3 @@ class Monitor:
                 self._read_on(deadline.remaining())
             except TimeoutError:
                 return False
-
-
-# Not in `Monitor.wait`: Python 3.13 has a loop's way back outside of the `with` around
-# it, so that Ctrl-C there would leave the lock as it is.
-def _wait(
-    condition: threading.Condition, predicate: Callable[[], bool], deadline: Deadline
-) -> bool:
-    try:
-        while not predicate():
-            condition.wait(_slice(deadline.remaining()))
-    except TimeoutError:
-        return False
-    return True
-
-
-def _slice(left: float | None) -> float | None:
-    if left is None:
-        return None if math.isinf(_SLICE) else _SLICE
-    return min(left, _SLICE)

@@ -20,7 +20,7 @@ from collections.abc import Callable, Sequence
 from time import monotonic
 from typing import cast
 
-from .._deadline import Deadline
+from .._waiting import Condition, Flag
 from ..errors import SendQueueFull
 from ..transport import Frame
 from .lanes import Entry, Lane
@@ -65,13 +65,9 @@ class SendQueue:
         self._max_bytes = max_bytes
         self._batch_bytes = batch_bytes
         self._retained = retained
-        # Nobody takes it twice. But a condition takes an RLock back in one step in C,
-        # and a Lock in a step of Python, before which Ctrl-C would leave it unlocked.
-        self._lock = threading.RLock()
-        self._space = threading.Condition(self._lock)
-        self._work = threading.Condition(self._lock)
-        self._writer_waits = False
-        self._producers_wait = 0
+        self._lock = threading.Lock()
+        self._space = Condition(self._lock)
+        self._work = Condition(self._lock)
         self._entries: deque[Entry] = deque()
         self._size = 0
         self._held = False
@@ -115,40 +111,24 @@ class SendQueue:
         entry = lane, frame, key
         if self.outlet is not None and lane in _AT_ONCE and self._put_at_once(entry):
             return
-        size = len(frame[1])
         with self._lock:
-            if self._error is not None:
-                raise self._error()
-            if lane in _IN_ORDER:
-                if not self._has_space(size):
-                    self._wait_for_space(size, timeout)
-                self._entries.append(entry)
-            else:  # small, and must not wait for space behind the audio
-                self._insert(entry)
-            self._size += size
-            if self._size > self.high_water:
-                self.high_water = self._size
-            if self._writer_waits:
-                self._work.notify()
+            added = self._add(entry)
+        if not added:
+            self._add_in_time(entry, timeout)
 
-    def flush_mark(self) -> threading.Event:
-        """Return an event that is set once all that waits now has been taken."""
-        mark = threading.Event()
+    def flush_mark(self) -> Flag:
+        """Return a flag that is set once all that waits now has been taken."""
+        mark = Flag()
         with self._lock:
             if self._error is not None:
                 raise self._error()
             self._entries.append((Lane.MARK, (0, b""), mark))
-            self._work.notify()
+            self._work.notify_all()
         return mark
 
     def wait(self, timeout: float | None) -> None:
         """Let the writer sleep until there is something for it, or until `wake()`."""
-        with self._lock:
-            if not self._entries and self._error is None and not self._woken:
-                self._writer_waits = True
-                self._work.wait(timeout)
-                self._writer_waits = False
-            self._woken = False
+        self._work.wait_for(self._has_work, timeout)
 
     def take(self) -> Sequence[Frame] | None:
         """
@@ -190,9 +170,7 @@ class SendQueue:
             return
         with self._lock:
             self._retained.give_up(key)
-            for index, (lane, frame, found) in enumerate(self._entries):
-                if found == key:
-                    self._entries[index] = lane, frame, None
+            self._forget_key(key)
 
     def committed(self) -> None:
         """Forget the audio of a turn that the server ended by itself."""
@@ -231,8 +209,8 @@ class SendQueue:
         """
         with self._lock:
             repeated = self._retained.take_back() if self._retained else Repeated()
-            waiting = [e for e in self._entries if e[0] not in _OF_THE_SESSION]
-            self._entries = deque([*first, *repeated.entries, *waiting])
+            waiting = (e for e in self._entries if e[0] not in _OF_THE_SESSION)
+            self._entries = deque((*first, *repeated.entries, *waiting))
             self._size = sum(len(frame[1]) for _, frame, _ in self._entries)
             return repeated
 
@@ -309,28 +287,52 @@ class SendQueue:
     def _leave_the_rest(self) -> None:
         with self._lock:
             self._rest = self._woken = True
-            self._work.notify()
+            self._work.notify_all()
+
+    def _add_in_time(self, entry: Entry, timeout: float | None) -> None:
+        began = monotonic()
+        try:
+            if not self._space.wait_for(lambda: self._add(entry), timeout):
+                raise SendQueueFull(self._full_message(timeout))
+        finally:
+            waited = monotonic() - began
+            with self._lock:
+                self.blocked += waited
 
     # Private: all of these require holding the lock.
+
+    def _add(self, entry: Entry) -> bool:
+        """Add an entry, and wake the writer; False if there is no space."""
+        if self._error is not None:
+            raise self._error()
+        size = len(entry[1][1])
+        in_order = entry[0] in _IN_ORDER
+        if in_order and not self._has_space(size):
+            return False
+        # Before it is there: Ctrl-C can come after a call, and in no other place.
+        self._size += size
+        if self._size > self.high_water:
+            self.high_water = self._size
+        if in_order:
+            self._entries.append(entry)
+        else:  # small, and must not wait for space behind the audio
+            self._insert(entry)
+        self._work.notify_all()
+        return True
+
+    def _has_work(self) -> bool:
+        woken, self._woken = self._woken, False
+        return woken or bool(self._entries) or self._error is not None
+
+    def _forget_key(self, key: str) -> None:
+        for index, (lane, frame, found) in enumerate(self._entries):
+            if found == key:
+                self._entries[index] = lane, frame, None
 
     def _refuse(self, error: Callable[[], BaseException]) -> None:
         self._error = error
         self._space.notify_all()
         self._work.notify_all()
-
-    def _wait_for_space(self, size: int, timeout: float | None) -> None:
-        deadline = Deadline(timeout)
-        while self._error is None and not self._has_space(size):
-            began = monotonic()
-            self._producers_wait += 1
-            try:
-                if not self._space.wait(deadline.left()):
-                    raise SendQueueFull(self._full_message(timeout))
-            finally:
-                self._producers_wait -= 1
-                self.blocked += monotonic() - began
-        if self._error is not None:
-            raise self._error()
 
     def _has_space(self, size: int) -> bool:
         fits = self._size + size <= self._max_bytes or not self._entries
@@ -384,7 +386,7 @@ class SendQueue:
 
     def _drop_all(self) -> None:
         for _, _, mark in self._entries:
-            if isinstance(mark, threading.Event):
+            if isinstance(mark, Flag):
                 mark.set()
         self._entries.clear()
         self._size = 0
@@ -406,12 +408,11 @@ class SendQueue:
                 break  # What precedes the mark has been taken, but not yet written.
             else:
                 entries.popleft()
-                cast("threading.Event", mark).set()
+                cast("Flag", mark).set()
         self._size -= size
         self.bytes_taken += size
         self.frames_taken += len(batch)
-        if self._producers_wait:
-            self._space.notify_all()
+        self._space.notify_all()
         return batch
 
 

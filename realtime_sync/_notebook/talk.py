@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from .._conversation.export import what_was_said
 from .._deadline import Deadline
+from .._waiting import Flag
 from ..connection import RealtimeConnection
 from ..errors import ConnectionClosed, SendQueueFull
 from ..protocol.server_events import (
@@ -153,9 +154,9 @@ class TalkWidget(anywidget.AnyWidget):
         _check(connection)
         super().__init__()
         _listen_while_blocked(self.comm)
-        self._said_hello = threading.Event()
+        self._said_hello = Flag()
         self._page = ""
-        self._stopped = threading.Event()
+        self._stopped = Flag()
         self._line = _line_of(connection)
         self._line.take_over(self)
         self.on_msg(self._on_message)

@@ -92,7 +92,7 @@ class AudioFeed:
     def put(self, part: Part, audio: bytes) -> None:
         """Add audio at the end."""
         self._waiting.append((part, memoryview(audio)))
-        self._changed.notify()
+        self._changed.notify_all()
 
     def clear(self) -> None:
         """Forget what was not handed out, and that the last chunk may be played."""

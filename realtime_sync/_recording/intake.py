@@ -17,6 +17,7 @@ from collections.abc import Callable
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
+from .._waiting import Flag
 from ..reconnect import Notice
 from .format import Direction
 
@@ -94,8 +95,8 @@ class Intake:
         self._over = False  # nothing is taken any more
         self._has_failed = False
         self._leave: Callable[[], None] = lambda: None
-        self._wake = threading.Event()
-        self._finished = threading.Event()
+        self._wake = Flag()
+        self._finished = Flag()
         # A daemon: a forgotten recorder must not keep a script from ending.
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
@@ -162,7 +163,7 @@ class Intake:
     def flush(self, timeout: float | None) -> bool:
         """Wait until what was captured so far is written; tell whether it is."""
         # A notice that no sink sees: it is done with when all before it is.
-        written = threading.Event()
+        written = Flag()
         self._waiting.append((monotonic(), "notice", written))
         self._wake.set()
         while not self.finished and not written.is_set():
@@ -202,12 +203,12 @@ class Intake:
             for mark in marks:
                 mark.set()
 
-    def _take(self) -> tuple[list[Captured], list[threading.Event]]:
+    def _take(self) -> tuple[list[Captured], list[Flag]]:
         batch: list[Captured] = []
-        marks: list[threading.Event] = []
+        marks: list[Flag] = []
         for _ in range(min(_BATCH, len(self._waiting))):
             captured = Captured(*self._waiting.popleft())
-            if isinstance(captured.data, threading.Event):
+            if isinstance(captured.data, Flag):
                 marks.append(captured.data)
                 continue
             if captured.kind == "end":

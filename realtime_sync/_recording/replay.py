@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from time import monotonic
@@ -14,8 +13,10 @@ import attrs
 import orjson
 
 from .._channel.keepalive import Keepalive
+from .._deadline import Deadline
 from .._recovery.opening import Opened
 from .._responses.expectations import TOKEN_KEY
+from .._waiting import Condition
 from .._wire.frames import CLOSE, PING, PONG, TEXT, Frame, close_payload
 from .._wire.interface import ConnectRequest, Transport
 from ..connection import (
@@ -32,6 +33,7 @@ __all__ = ["Replay", "ReplayTransport", "replay"]
 
 _BROKEN = 1006  # RFC 6455, 7.4.1: no close frame arrived
 _RESERVED = (1005, 1015)  # never in a close frame
+_ANSWERS: Mapping[int, int] = {PING: PONG, CLOSE: CLOSE}
 _BATCH = 256  # messages that are handed out at once
 # Typed as nearly all recordings are, so that nobody has to ask first which one it is.
 _CONNECTIONS: Mapping[str, Callable[..., Any]] = {
@@ -66,7 +68,7 @@ class ReplayTransport(Transport):
         self._script = _frames(recording)
         self._next: _Due | None = None
         self._began = 0.0
-        self._changed = threading.Condition()
+        self._changed = Condition()
         self._answers: deque[Frame] = deque()
         self._started = False
         self._aborted = False
@@ -74,7 +76,7 @@ class ReplayTransport(Transport):
 
     def start(self) -> None:
         """Let the recorded messages come; calling it again does nothing."""
-        with self._changed:
+        with self._changed.lock:
             if not self._started:
                 self._started = True
                 self._began = monotonic()
@@ -86,27 +88,25 @@ class ReplayTransport(Transport):
 
     def receive(self, timeout: float | None = None) -> list[Frame]:
         """Wait for what is due next; see `Transport.receive()`."""
-        until = None if timeout is None else monotonic() + timeout
-        with self._changed:
-            while True:
-                frames, due = self._take()
-                if frames:
-                    return frames
-                wait = [each - monotonic() for each in (until, due) if each is not None]
-                if until is not None and until <= monotonic():
-                    raise TimeoutError(f"nothing was recorded for {timeout:g} s")
-                self._changed.wait(max(0.0, min(wait)) if wait else None)
+        deadline = Deadline(timeout)
+        taken: list[Frame] = []
+
+        def take() -> bool:
+            taken.extend(self._take())
+            return bool(taken)
+
+        self._changed.wait_for(self._is_going, timeout)
+        while not self._changed.wait_for(take, self._until_due(deadline.left())):
+            if deadline.expired():
+                raise TimeoutError(f"nothing was recorded for {timeout:g} s")
+        return taken
 
     def send(self, frames: Sequence[Frame], timeout: float | None = None) -> None:
         """Answer pings and a close frame; ignore the rest."""
-        with self._changed:
+        with self._changed.lock:
             if self._aborted:
                 raise _broken("aborted", "client")
-            for opcode, payload in frames:
-                if opcode == PING:
-                    self._answers.append((PONG, payload))
-                elif opcode == CLOSE:
-                    self._answers.append((CLOSE, payload))
+            self._answers.extend(filter(None, map(_answer, frames)))
             self._changed.notify_all()
 
     def try_send(self, frames: Sequence[Frame]) -> bool:
@@ -119,7 +119,7 @@ class ReplayTransport(Transport):
 
     def abort(self) -> None:
         """Wake who waits; see `Transport.abort()`."""
-        with self._changed:
+        with self._changed.lock:
             self._aborted = True
             self._changed.notify_all()
 
@@ -130,14 +130,17 @@ class ReplayTransport(Transport):
         if close is not None:
             close()
 
-    # Private; with the condition held
+    # Private; the first two with the lock held
 
-    def _take(self) -> tuple[list[Frame], float | None]:
-        """Return what is due, and when there will be more, if that is known."""
+    def _is_going(self) -> bool:
+        """Tell whether it is known when something will come."""
+        return self._started or self._aborted or bool(self._answers)
+
+    def _take(self) -> list[Frame]:
+        """Return what is due."""
         if self._aborted:
             raise _broken("aborted", "client")
         frames = [self._answers.popleft() for _ in range(len(self._answers))]
-        due: float | None = None
         while self._started and not frames[_BATCH:]:
             due = self._peek()
             if due is None or due > monotonic():
@@ -150,7 +153,15 @@ class ReplayTransport(Transport):
                 break
             frames.append(frame)
             self._next = None
-        return frames, due
+        return frames
+
+    def _until_due(self, timeout: float | None) -> float | None:
+        """Return the seconds until more is due, *timeout* at most, if that is known."""
+        due = self._peek() if self._started else None
+        if due is None:
+            return timeout
+        seconds = max(0.0, due - monotonic())
+        return seconds if timeout is None else min(seconds, timeout)
 
     def _peek(self) -> float | None:
         """Return when the next entry is due, or None if there is none."""
@@ -161,6 +172,12 @@ class ReplayTransport(Transport):
         if self._speed is None:
             return self._began
         return self._began + self._next.time / self._speed
+
+
+def _answer(frame: Frame) -> Frame | None:
+    opcode, payload = frame
+    answer = _ANSWERS.get(opcode)
+    return None if answer is None else (answer, payload)
 
 
 def _frames(recording: Recording) -> Iterator[_Due]:

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import weakref
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import attrs
@@ -219,12 +219,7 @@ class ResponseRouter:
         """
         with self._monitor.lock:
             self.lost = sorted(self._in_progress())
-            self.resumed, self.resumable = [], []
-            for stream in self._streams_in_progress():
-                if stream.request and self._would_resume(stream):
-                    self._expect_again(stream, stream.request)
-                else:
-                    stream.end(error)
+            self._resume_or_end(error)
             self._expected.drop_abandoned()
             self._forget_progress()
 
@@ -232,11 +227,7 @@ class ResponseRouter:
         """End everything: the connection has ended, *error* makes its exception."""
         with self._monitor.lock:
             self._error = error
-            for subscriber in list(self._subscribers):
-                subscriber.end(error)
-            for stream in (*self._streams_in_progress(), *self._expected.streams()):
-                stream.end(error)
-            self._expected.clear()
+            self._end_all(error)
             self._forget_progress()
 
     def kept_bytes(self) -> int:
@@ -267,9 +258,8 @@ class ResponseRouter:
     def _on_item_event(self, event: Any) -> None:
         """Deliver one of the few events that name their item and no response."""
         with self._monitor.lock:
-            streams = [ref() for ref in list(self._followed.values())]
-            found = [s for s in streams if s and s.has_item(event.item_id)]
-        for stream in found:
+            streams = tuple(self._streams_with(event.item_id))
+        for stream in streams:
             stream.absorb(event)
 
     def _on_created(self, event: ResponseCreated) -> None:
@@ -331,6 +321,31 @@ class ResponseRouter:
         self._side.clear()
         self._active = self._cancelling = self._unasked = None
         self._idle.notify_all()
+
+    def _resume_or_end(self, error: ErrorMaker) -> None:
+        self.resumed, self.resumable = [], []
+        for stream in self._streams_in_progress():
+            if stream.request and self._would_resume(stream):
+                self._expect_again(stream, stream.request)
+            else:
+                stream.end(error)
+
+    def _end_all(self, error: ErrorMaker) -> None:
+        for subscriber in list(self._subscribers):
+            subscriber.end(error)
+        for stream in (*self._streams_in_progress(), *self._expected.streams()):
+            stream.end(error)
+        self._expected.clear()
+
+    def _offer_to_all(self, stream: ResponseStream) -> None:
+        for subscriber in list(self._subscribers):
+            subscriber.offer(stream)
+
+    def _streams_with(self, item_id: str) -> Iterator[ResponseStream]:
+        for ref in list(self._followed.values()):
+            stream = ref()
+            if stream and stream.has_item(item_id):
+                yield stream
 
     def _expect_again(
         self, stream: ResponseStream, request: ResponseCreateParams
@@ -396,8 +411,7 @@ class ResponseRouter:
         with self._monitor.lock:
             if stream is self._unasked:
                 self._unasked = None
-                for subscriber in list(self._subscribers):
-                    subscriber.offer(stream)
+                self._offer_to_all(stream)
 
     def _follow(self, response_id: str, stream: ResponseStream) -> None:
         followed = self._followed

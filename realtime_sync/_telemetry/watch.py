@@ -276,12 +276,17 @@ class Watch:
     def _beginning(self, response_id: str) -> tuple[Context, int, float]:
         """Return under what a response began, and when, on both clocks."""
         with self._lock:
-            asked = [each for each in self._asked if each.stream.id == response_id]
-            self._asked = [each for each in self._asked if each not in asked]
+            asked = self._take_asked(response_id)
         turn, self._turn_ended = self._turn_ended, None
         if asked:
             return asked[0].parent, asked[0].at_ns, asked[0].at
         return self._parent, *(turn or (time_ns(), monotonic()))
+
+    def _take_asked(self, response_id: str) -> list[_Asked]:
+        """Return the requests that a response answers; requires holding the lock."""
+        asked = [each for each in self._asked if each.stream.id == response_id]
+        self._asked = [each for each in self._asked if each not in asked]
+        return asked
 
     def _on_output(self, event: ResponseOutputTextDelta) -> None:
         going = self._open.get(event.response_id)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from .._waiting import Condition
 from ..errors import ConnectionClosedError, RemoteProtocolError
 from ..protocol._model import ClientEvent, ServerEvent
 from ..protocol.codec import Dialect, decode_client_event, encode
@@ -63,7 +63,7 @@ class FakeTransport(Transport):
         self._connect_failure = failure
         self._answers = answers
         self._dialect = dialect
-        self._changed = threading.Condition()
+        self._changed = Condition()
         self._incoming: deque[Frame] = deque()
         self._unsent: list[Frame] = []
         self._failure: Exception | None = None
@@ -76,7 +76,7 @@ class FakeTransport(Transport):
     @property
     def sent(self) -> list[ClientEvent]:
         """The events that were sent, decoded, the first one first."""
-        with self._changed:
+        with self._changed.lock:
             frames = list(self.frames)
         return [
             decode_client_event(payload, self._dialect)
@@ -99,7 +99,7 @@ class FakeTransport(Transport):
 
     def feed_frame(self, opcode: int, payload: bytes = b"") -> None:
         """Let the server send any frame, such as a ping."""
-        with self._changed:
+        with self._changed.lock:
             self._incoming.append((opcode, payload))
             self._closes += opcode == CLOSE
             self._changed.notify_all()
@@ -116,18 +116,18 @@ class FakeTransport(Transport):
             failure: What `receive()` and `send()` raise; None for a lost connection. A
                 `RemoteProtocolError` is raised by `receive()` alone.
         """
-        with self._changed:
+        with self._changed.lock:
             self._failure = failure or _broken("the fake broke")
             self._changed.notify_all()
 
     def stall(self) -> None:
         """Let the server read nothing: `send()` blocks until `resume()`."""
-        with self._changed:
+        with self._changed.lock:
             self._stalled = True
 
     def resume(self) -> None:
         """Let the server read again."""
-        with self._changed:
+        with self._changed.lock:
             self._stalled = False
             self._changed.notify_all()
 
@@ -138,9 +138,8 @@ class FakeTransport(Transport):
         Raises:
             TimeoutError: There are fewer after *timeout* seconds.
         """
-        with self._changed:
-            if not self._changed.wait_for(lambda: self._count() >= count, timeout):
-                raise TimeoutError(f"{self._count()} of {count} events were sent")
+        if not self._changed.wait_for(lambda: self._count() >= count, timeout):
+            raise TimeoutError(f"{self._count()} of {count} events were sent")
         return self.sent
 
     # For the connection
@@ -154,22 +153,22 @@ class FakeTransport(Transport):
 
     def receive(self, timeout: float | None = None) -> list[Frame]:
         """Return what was fed; see `Transport.receive()`."""
-        with self._changed:
-            if not self._changed.wait_for(self._is_receivable, timeout):
-                raise TimeoutError(f"nothing was fed for {timeout:g} s")
+        if not self._changed.wait_for(self._is_receivable, timeout):
+            raise TimeoutError(f"nothing was fed for {timeout:g} s")
+        with self._changed.lock:
             if self.aborted:
                 raise _broken("aborted", "client")
             if not self._incoming:
                 raise self._failure or _broken("the fake has hung up")
-            count = min(_BATCH, len(self._incoming))
-            return [self._incoming.popleft() for _ in range(count)]
+            return self._take()
 
     def send(self, frames: Sequence[Frame], timeout: float | None = None) -> None:
         """Keep *frames* for the test; see `Transport.send()`."""
-        with self._changed:
+        with self._changed.lock:
             self._unsent += frames
-            if not self._changed.wait_for(self._is_sendable, timeout):
-                raise TimeoutError(f"the fake took nothing for {timeout:g} s")
+        if not self._changed.wait_for(self._is_sendable, timeout):
+            raise TimeoutError(f"the fake took nothing for {timeout:g} s")
+        with self._changed.lock:
             if self.aborted:
                 raise _broken("aborted", "client")
             if not isinstance(self._failure, (RemoteProtocolError, type(None))):
@@ -190,7 +189,7 @@ class FakeTransport(Transport):
 
     def abort(self) -> None:
         """Wake who waits; see `Transport.abort()`."""
-        with self._changed:
+        with self._changed.lock:
             self.aborted = True
             self._changed.notify_all()
 
@@ -207,11 +206,15 @@ class FakeTransport(Transport):
         elif opcode == PING and self._answers:
             self.feed_frame(PONG, payload)
         elif opcode == CLOSE and self._answers:
-            with self._changed:
+            with self._changed.lock:
                 answered, self._closes = self._closes, self._closes + 1
                 self._changed.notify_all()
             if not answered:
                 self.feed_frame(CLOSE, payload)
+
+    def _take(self) -> list[Frame]:
+        count = min(_BATCH, len(self._incoming))
+        return [self._incoming.popleft() for _ in range(count)]
 
     def _count(self) -> int:
         return sum(opcode == TEXT for opcode, _ in self.frames)

@@ -95,7 +95,18 @@ class TlsStream:
 
     def flush(self) -> None:
         """Encrypt and send all that has not left yet; see `Stream.flush()`."""
+        # Python 3.10 looks for Ctrl-C just before an exception leaves a `with`, and if
+        # it came, does not leave it: the lock would stay locked.
         with self._lock:
+            failure = self._flushed()
+        if failure is not None:
+            raise failure
+
+    # With the lock held
+
+    def _flushed(self) -> OSError | None:
+        """Encrypt and send; return why not all of it has left."""
+        try:
             self._settle()
             data, waiting = self._unsent
             if waiting:
@@ -105,8 +116,9 @@ class TlsStream:
                 self._tls.write(data)
                 self._settle()
             self._stream.flush()
-
-    # With the lock held
+        except OSError as exc:
+            return exc
+        return None
 
     def _put_in(self, data: bytes) -> None:
         if data:

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from importlib import import_module
 from typing import Any
 
+from .._waiting import Condition
 from .pcm import SAMPLE_RATE
 from .resampling import Resampler
 
@@ -212,7 +213,7 @@ class Speaker:
         # Held while the device starts or stops, which may wait for its callback; and
         # the callback needs the lock of the condition.
         self._device_lock = threading.Lock()
-        self._changed = threading.Condition()
+        self._changed = Condition()
         self._waiting: deque[memoryview] = deque()
         self._waiting_bytes = 0
         self._given = 0  # bytes that the device has had
@@ -232,13 +233,13 @@ class Speaker:
     @property
     def written_ms(self) -> int:
         """The position at which what is written next begins."""
-        with self._changed:
+        with self._changed.lock:
             return self._ms(self._given + self._waiting_bytes)
 
     @property
     def played_ms(self) -> int:
         """The position that was heard last, less than the true one rather than more."""
-        with self._changed:
+        with self._changed.lock:
             return self._ms(self._heard())
 
     def write(self, pcm: bytes) -> None:
@@ -252,7 +253,7 @@ class Speaker:
             RuntimeError: The speaker was closed.
         """
         with self._device_lock:
-            with self._changed:
+            with self._changed.lock:
                 self._check_open()
                 converted = self._resampler.feed(pcm)
                 self._waiting.append(memoryview(converted))
@@ -272,7 +273,7 @@ class Speaker:
             RuntimeError: The speaker was closed.
         """
         with self._device_lock:
-            with self._changed:
+            with self._changed.lock:
                 self._check_open()
                 running = self._running
                 self._silence()
@@ -291,16 +292,17 @@ class Speaker:
             RuntimeError: The speaker was closed.
             TimeoutError: It was not heard in time.
         """
-        with self._changed:
+        with self._changed.lock:
             self._check_open()
-            if not self._changed.wait_for(self._is_drained, timeout):
-                raise TimeoutError(f"there is more to play than {timeout:g} s of audio")
+        if not self._changed.wait_for(self._is_drained, timeout):
+            raise TimeoutError(f"there is more to play than {timeout:g} s of audio")
+        with self._changed.lock:
             self._check_open()
 
     def close(self) -> None:
         """Fall silent and give the device back; idempotent."""
         with self._device_lock:
-            with self._changed:
+            with self._changed.lock:
                 if self._closed:
                     return
                 self._silence()
@@ -342,7 +344,7 @@ class Speaker:
 
     def _give(self, out: Any, frames: int, time: Any, status: Any) -> None:
         """Fill *out* with what waits, and with silence after it."""
-        with self._changed:
+        with self._changed.lock:
             size = self._fill(out)
             if size:
                 self._heard()

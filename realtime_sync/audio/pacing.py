@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 
+from .._waiting import Flag
 from .pcm import SAMPLE_RATE
 
 
@@ -46,15 +47,15 @@ def paced(
     """
     if speed <= 0 or rate <= 0:
         raise ValueError("speed and rate must be positive")
-    stop = stop or threading.Event()
+    flag: threading.Event | Flag = stop or Flag()
     bytes_per_second = rate * bytes_per_sample * speed
-    return _paced(chunks, bytes_per_second, stop, clock, wait or stop.wait)
+    return _paced(chunks, bytes_per_second, flag, clock, wait or flag.wait)
 
 
 def _paced(
     chunks: Iterable[bytes],
     bytes_per_second: float,
-    stop: threading.Event,
+    stop: threading.Event | Flag,
     clock: Callable[[], float],
     wait: Callable[[float], bool],
 ) -> Iterator[bytes]:

@@ -84,11 +84,14 @@ class Handlers:
     def abort(self, spared: Collection[threading.Thread] = ()) -> None:
         """Cut the connections of all threads but those that are *spared*."""
         with self._lock:
-            for thread, sock in self._sockets.items():
-                if thread not in spared:
-                    # Not the method of a TLS socket: another thread may be in it.
-                    with contextlib.suppress(OSError):
-                        socket.socket.shutdown(sock, socket.SHUT_RDWR)
+            self._abort(spared)
+
+    def _abort(self, spared: Collection[threading.Thread]) -> None:
+        for thread, sock in self._sockets.items():
+            if thread not in spared:
+                # Not the method of a TLS socket: another thread may be in it.
+                with contextlib.suppress(OSError):
+                    socket.socket.shutdown(sock, socket.SHUT_RDWR)
 
     def join(self, timeout: float | None = None) -> None:
         """Wait until all threads have left, or *timeout* seconds."""

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import itertools
 import socket
-import threading
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 
 from websockets.http11 import Request, Response
 from websockets.sync.server import ServerConnection
 
+from .._waiting import Condition
 from ._carrier import Admitted, Carrier, EmulatorConnection
 from ._clock import Clock
 from ._factory import MachineFactory
@@ -61,18 +61,18 @@ class Reception:
         self._deployments = deployments
         self._run_outside = run_outside
         self._indexes = itertools.count()
-        self._changed = threading.Condition()
+        self._changed = Condition()
         self._carriers: set[Carrier] = set()
         self._is_closed = False
 
     def close(self) -> None:
         """Stop each session that is to come as soon as it is there."""
-        with self._changed:
+        with self._changed.lock:
             self._is_closed = True
 
     def running(self) -> list[Carrier]:
         """Return who carries the sessions that run, the oldest first."""
-        with self._changed:
+        with self._changed.lock:
             return sorted(self._carriers, key=lambda carrier: carrier.index)
 
     def wait_for_session(self, timeout: float, index: int) -> SessionRecord:
@@ -82,10 +82,9 @@ class Reception:
         Raises:
             TimeoutError: It did not begin in *timeout* seconds.
         """
-        with self._changed:
-            if not self._changed.wait_for(lambda: len(self.sessions) > index, timeout):
-                raise TimeoutError(f"no session {index} within {timeout} s")
-            return self.sessions[index]
+        if not self._changed.wait_for(lambda: len(self.sessions) > index, timeout):
+            raise TimeoutError(f"no session {index} within {timeout} s")
+        return self.sessions[index]
 
     def expire(self) -> None:
         """Let the faults that end sessions by their age have theirs."""
@@ -163,7 +162,7 @@ class Reception:
 
     @contextmanager
     def _adding(self, carrier: Carrier, record: SessionRecord) -> Iterator[None]:
-        with self._changed:
+        with self._changed.lock:
             self._carriers.add(carrier)
             if self._settings.record:
                 self.sessions.append(record)
@@ -174,5 +173,5 @@ class Reception:
         try:
             yield
         finally:
-            with self._changed:
+            with self._changed.lock:
                 self._carriers.discard(carrier)

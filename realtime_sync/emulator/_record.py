@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from .._waiting import Condition
 from ..protocol import ClientEvent, Item, Response, ServerEvent
 from ..protocol.codec import Dialect
 
@@ -45,7 +45,7 @@ class SessionRecord:
         self.client_events: list[ClientEvent] = []
         self.server_events: list[ServerEvent] = []
         self.closed: tuple[int, str] | None = None
-        self._changed = threading.Condition()
+        self._changed = Condition()
         self._session: Any = None
 
     def __repr__(self) -> str:
@@ -93,9 +93,8 @@ class SessionRecord:
         Raises:
             TimeoutError: It did not hold in time.
         """
-        with self._changed:
-            if not self._changed.wait_for(lambda: predicate(self), timeout):
-                raise TimeoutError(f"not within {timeout} s: {self!r}")
+        if not self._changed.wait_for(lambda: predicate(self), timeout):
+            raise TimeoutError(f"not within {timeout} s: {self!r}")
 
     def wait_closed(self, timeout: float = 10.0) -> tuple[int, str]:
         """
@@ -122,18 +121,18 @@ class SessionRecord:
 
     def note_client_event(self, event: ClientEvent) -> None:
         """Keep an event of the client."""
-        with self._changed:
+        with self._changed.lock:
             self.client_events.append(event)
             self._changed.notify_all()
 
     def note_server_events(self, events: list[ServerEvent]) -> None:
         """Keep events of the service."""
-        with self._changed:
+        with self._changed.lock:
             self.server_events.extend(events)
             self._changed.notify_all()
 
     def note_closed(self, code: int, reason: str) -> None:
         """Keep how the session ended."""
-        with self._changed:
+        with self._changed.lock:
             self.closed = self.closed or (code, reason)
             self._changed.notify_all()

@@ -179,8 +179,8 @@ class ControlApi:
             return None
         now = self._clock.epoch()
         with self._lock:
-            secrets = self.secrets.values()
-            live = {each.value for each in secrets if now < each.expires_at}
+            secrets = tuple(self.secrets.values())
+        live = {each.value for each in secrets if now < each.expires_at}
         return {*self._api_keys, *live}
 
     def session_for(self, admission: Admission, keys: Collection[str]) -> Any:

@@ -15,6 +15,7 @@ from typing import Any
 from websockets.sync.server import Server, serve
 
 from .._recording.reader import Recording
+from .._waiting import Flag
 from .._worker_pool import WorkerPool
 from ..protocol import InputAudioBufferDtmfEventReceived
 from ._certificate import Certificate
@@ -108,7 +109,7 @@ class RealtimeEmulator:
         self._handlers: Handlers | None = None
         self._thread: threading.Thread | None = None
         self._pool = WorkerPool("realtime-emulator-work")
-        self._is_closed = threading.Event()
+        self._is_closed = Flag()
         self._machines = MachineFactory(
             settings=self.settings,
             clock=self.clock,
@@ -240,9 +241,7 @@ class RealtimeEmulator:
     def serve_forever(self) -> None:
         """Serve until `close` is called, or Ctrl-C is pressed."""
         self.start()
-        # In slices, so that Ctrl-C is heard on every platform.
-        while not self._is_closed.wait(0.5):
-            pass
+        self._is_closed.wait()
 
     # What tests and users look at
 

@@ -7,14 +7,13 @@ import functools
 import itertools
 import logging
 import socket
-import threading
-import time
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, Literal, TypeVar
 
 from flask import Flask, Response, abort, current_app, g, request
 from werkzeug.exceptions import HTTPException
 
+from .._waiting import Condition
 from ..client import RealtimeClient
 from ..connection import RealtimeConnection
 from ..protocol.sessions import RealtimeSession
@@ -120,7 +119,7 @@ class Realtime:
         self._authenticate: Callable[[], str | None] | None = None
         self._session: Callable[[str], Session] | None = None
         self._functions: Callable[[str], Functions] | None = None
-        self._changed = threading.Condition()
+        self._changed = Condition()
         self._running: set[BrowserSession] = set()
         if app is not None:
             self.init_app(app)
@@ -214,12 +213,7 @@ class Realtime:
             Whether all have ended.
         """
         self.closing = True
-        deadline = time.monotonic() + timeout
-        with self._changed:
-            while self._running:
-                if not self._changed.wait(max(0.0, deadline - time.monotonic())):
-                    return False
-        return True
+        return self._changed.wait_for(lambda: not self._running, timeout)
 
     # Private: the route
 
@@ -260,12 +254,12 @@ class Realtime:
             is_closing=lambda: self.closing,
             name=f"realtime_sync-browser-{next(_numbers)}",
         )
-        with self._changed:
+        with self._changed.lock:
             self._running.add(session)
         return session
 
     def _leave(self, session: BrowserSession) -> None:
-        with self._changed:
+        with self._changed.lock:
             self._running.discard(session)
             self._changed.notify_all()
 

@@ -16,6 +16,7 @@ from typing import Any
 import orjson
 from wsproto.events import CloseConnection
 
+from .._waiting import Condition
 from ._codes import CloseCode
 from ._socket import BrowserGone, BrowserSocket, Frame
 
@@ -36,7 +37,7 @@ class Outbox:
     def __init__(self, socket: BrowserSocket, *, limit: int, name: str) -> None:
         self._socket = socket
         self._limit = limit
-        self._changed = threading.Condition()
+        self._changed = Condition()
         self._waiting: deque[tuple[Frame, bool]] = deque()
         self._size = 0
         self._finished = False
@@ -64,7 +65,7 @@ class Outbox:
     def put_frame(self, frame: Frame, *, speech: bool = False) -> None:
         """Queue a text or binary message, or a control frame."""
         size = _size(frame)
-        with self._changed:
+        with self._changed.lock:
             if self._finished or self.overflown:
                 return
             if self._size + size > self._limit:
@@ -72,14 +73,13 @@ class Outbox:
                 return
             self._waiting.append((frame, speech))
             self._size += size
-            self._changed.notify()
+            self._changed.notify_all()
 
     def drop_speech(self) -> None:
         """Take away the speech that was not sent."""
-        with self._changed:
-            kept = [entry for entry in self._waiting if not entry[1]]
-            self._waiting = deque(kept)
-            self._size = sum(_size(frame) for frame, _ in kept)
+        with self._changed.lock:
+            self._waiting = deque(entry for entry in self._waiting if not entry[1])
+            self._size = sum(_size(frame) for frame, _ in self._waiting)
 
     def finish(self, code: CloseCode, reason: str, timeout: float) -> bool:
         """
@@ -89,14 +89,14 @@ class Outbox:
             Whether all of that was sent within *timeout* seconds.
         """
         self.drop_speech()
-        with self._changed:
+        with self._changed.lock:
             if self.overflown:
                 self._waiting.clear()
             if not self._finished:
                 self._finished = True
                 close = CloseConnection(code=code, reason=reason)
                 self._waiting.append((close, False))
-            self._changed.notify()
+            self._changed.notify_all()
         self._thread.join(timeout)
         return not self._thread.is_alive() and self.broken is None
 
@@ -117,11 +117,10 @@ class Outbox:
                     return
 
     def _next(self) -> Frame:
-        with self._changed:
-            while not self._waiting:
-                if self._finished:
-                    raise StopIteration
-                self._changed.wait()
+        self._changed.wait_for(lambda: bool(self._waiting) or self._finished)
+        with self._changed.lock:
+            if not self._waiting:
+                raise StopIteration
             frame, _ = self._waiting.popleft()
             self._size -= _size(frame)
             return frame

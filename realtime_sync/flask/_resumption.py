@@ -6,12 +6,12 @@ import contextlib
 import hashlib
 import logging
 import secrets
-import threading
 from collections.abc import Iterator
 from typing import Any, Protocol
 
 import orjson
 
+from .._waiting import Condition
 from ..connection import RealtimeConnection
 from ..errors import RealtimeError
 from ._codes import CloseCode
@@ -49,7 +49,7 @@ class Conversations:
     def __init__(self, store: SnapshotStore | None, expires: float) -> None:
         self._store = store
         self._expires = expires
-        self._changed = threading.Condition()
+        self._changed = Condition()
         self._holders: dict[str, Holder] = {}
 
     def begin(self, holder: Holder, user: str, token: Any) -> tuple[str, bytes | None]:
@@ -72,7 +72,7 @@ class Conversations:
                 return token, taken
             self._release(holder, key)
         token = secrets.token_urlsafe(24)
-        with self._changed:
+        with self._changed.lock:
             self._holders[_key(user, token)] = holder
         return token, None
 
@@ -120,18 +120,18 @@ class Conversations:
             return None
 
     def _take_over(self, holder: Holder, key: str) -> None:
-        with self._changed:
-            former = self._holders.get(key)
-            if former is not None:
-                words = "this conversation goes on in another window"
-                former.end(CloseCode.CONTINUED_ELSEWHERE, words)
-                self._changed.wait_for(
-                    lambda: self._holders.get(key) is not former, _TAKEOVER
-                )
+        former = self._holders.get(key)
+        if former is not None:
+            words = "this conversation goes on in another window"
+            former.end(CloseCode.CONTINUED_ELSEWHERE, words)
+            self._changed.wait_for(
+                lambda: self._holders.get(key) is not former, _TAKEOVER
+            )
+        with self._changed.lock:
             self._holders[key] = holder
 
     def _release(self, holder: Holder, key: str) -> None:
-        with self._changed:
+        with self._changed.lock:
             if self._holders.get(key) is holder:
                 del self._holders[key]
                 self._changed.notify_all()

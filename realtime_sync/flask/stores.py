@@ -68,13 +68,16 @@ class MemoryStore:
             self._drop(key)
             self._kept[key] = (value, self._clock() + expires)
             self._size += len(value)
-            while self._size > self._max_bytes:
-                self._drop(next(iter(self._kept)))
+            self._make_room()
 
     def delete(self, key: str) -> None:
         """Forget what was put for *key*, if anything."""
         with self._lock:
             self._drop(key)
+
+    def _make_room(self) -> None:
+        while self._size > self._max_bytes:
+            self._drop(next(iter(self._kept)))
 
     def _drop(self, key: str) -> None:
         value, _ = self._kept.pop(key, (b"", 0.0))

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import scripted
 from calls import ALL
+from interrupts import interrupting
 from servers import Peer, serve
 
 from realtime_sync import RealtimeClient, ResponseOutputTextDelta, ServerEvent
@@ -26,6 +27,7 @@ pytestmark = pytest.mark.skipif(
 LONG = 60.0  # seconds that a call would wait
 AFTER = 0.05  # seconds until Ctrl-C
 SOON = 5.0  # seconds by which it has ended; it takes milliseconds
+ROUNDS = 20  # of Ctrl-C at random moments
 
 
 class Server:
@@ -130,6 +132,10 @@ BLOCKING: dict[str, Callable[[Any], object]] = {
 }
 
 
+# These wait for nothing, and CPython makes a SystemError of Ctrl-C amid a signature.
+COMPUTING = {"function", "use_functions"}
+
+
 @pytest.fixture(name="ctrl_c")
 def _ctrl_c() -> Iterator[Callable[[], None]]:
     """Return what presses Ctrl-C in a moment, as far as this thread can tell."""
@@ -217,3 +223,26 @@ def test_interrupted_while_closing(ctrl_c: Callable[[], None]) -> None:
         connection.close()
 
     assert connection.closed
+
+
+@pytest.mark.parametrize("name", sorted(set(BLOCKING) - COMPUTING))
+def test_interrupted_at_any_moment(name: str) -> None:
+    """Wherever Ctrl-C comes, all that could be done before can be done after it."""
+    server = Server()
+    with (
+        scripted.connect(server.transport, max_queue=100_000) as connection,
+        interrupting() as interrupts,
+    ):
+        connection._server = server  # type: ignore[attr-defined]
+        for number in range(ROUNDS):
+            server.fall_silent()
+            interrupts.survive(lambda: BLOCKING[name](connection))
+            server.transport.resume()
+            server.answer()
+            connection.clear_input_audio(timeout=SOON)
+            item = scripted.message(f"item {number}")
+            assert connection.create_item(item, timeout=SOON).id
+            connection.create_response(timeout=SOON, when_busy="wait").result(SOON)
+            connection.flush(SOON)
+
+        assert ROUNDS == interrupts.count
