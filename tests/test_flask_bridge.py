@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -397,6 +398,43 @@ def test_a_forgotten_conversation_begins_anew(serve: Serve) -> None:
     with serve().open(start={"resume": "gone"}) as browser:
         assert not browser.greeting["resumed"]
         assert "gone" != browser.greeting["conversation"]
+
+
+def test_of_many_windows_one_goes_on() -> None:
+    """Of those that resume a conversation at the same moment, all but one are ended."""
+    from realtime_sync.flask._resumption import Conversations
+
+    class Remembering(MemoryStore):
+        def get(self, key: str) -> bytes:
+            return b"{}"
+
+    conversations = Conversations(Remembering(), 60.0)
+
+    class Window:
+        def __init__(self) -> None:
+            self.has_begun, self.was_ended = threading.Event(), threading.Event()
+
+        def resume(self, token: str) -> None:
+            conversations.begin(self, "ada", token)
+            self.has_begun.set()
+            self.was_ended.wait(WAIT)
+            conversations.leave(self, "ada", token)
+
+        def end(self, code: object, reason: str) -> None:
+            self.was_ended.set()
+
+    first = Window()
+    token, _ = conversations.begin(first, "ada", None)
+    windows = [Window() for _ in range(4)]
+    with ThreadPoolExecutor(4) as pool:
+        running = [pool.submit(window.resume, token) for window in windows]
+        assert first.was_ended.wait(WAIT)
+        conversations.leave(first, "ada", token)
+        assert all(window.has_begun.wait(WAIT) for window in windows)
+        (last,) = (window for window in windows if not window.was_ended.is_set())
+        last.end(None, "")
+        for each in running:
+            each.result(WAIT)
 
 
 def test_a_store_that_fails_costs_the_resumption_only(serve: Serve) -> None:

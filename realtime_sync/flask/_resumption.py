@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 import orjson
 
+from .._deadline import Deadline
 from .._waiting import Condition
 from ..connection import RealtimeConnection
 from ..errors import RealtimeError
@@ -23,6 +24,7 @@ __all__ = ["Conversations", "Holder"]
 logger = logging.getLogger("realtime_sync.flask")
 
 _TAKEOVER = 3.0  # seconds in which a former session of a conversation has to end
+_CONTINUED = "this conversation goes on in another window"
 _MAX_TOKEN = 100
 _STORE_FAILED = "the store of conversations failed"
 
@@ -120,15 +122,24 @@ class Conversations:
             return None
 
     def _take_over(self, holder: Holder, key: str) -> None:
-        former = self._holders.get(key)
-        if former is not None:
-            words = "this conversation goes on in another window"
-            former.end(CloseCode.CONTINUED_ELSEWHERE, words)
-            self._changed.wait_for(
-                lambda: self._holders.get(key) is not former, _TAKEOVER
-            )
+        """Take a conversation from whoever has it; of several, the last one has it."""
+        deadline = Deadline(_TAKEOVER)
+        while (former := self._hold(holder, key)) and not deadline.expired():
+            former.end(CloseCode.CONTINUED_ELSEWHERE, _CONTINUED)
+            self._await_release(key, former, deadline)
         with self._changed.lock:
             self._holders[key] = holder
+
+    def _hold(self, holder: Holder, key: str) -> Holder | None:
+        """Hold a conversation that nobody holds, or return who does."""
+        with self._changed.lock:
+            there = self._holders.setdefault(key, holder)
+            return None if there is holder else there
+
+    def _await_release(self, key: str, former: Holder, deadline: Deadline) -> None:
+        self._changed.wait_for(
+            lambda: self._holders.get(key) is not former, deadline.left()
+        )
 
     def _release(self, holder: Holder, key: str) -> None:
         with self._changed.lock:
