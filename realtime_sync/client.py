@@ -21,7 +21,7 @@ from ._channel.kept import MAX_KEPT
 from ._connection.base import BaseConnection
 from ._environment import settings_from_environment
 from ._logging import configure_logging
-from ._recovery.opening import Opening
+from ._recovery.opening import Opened, Opening
 from ._recovery.recovery import open_persistently
 from .connection import (
     RealtimeConnection,
@@ -321,6 +321,20 @@ class RealtimeClient(Shortcuts):
             opened = open_persistently(
                 opening, self.open_timeout, self.reconnect, time.sleep
             )
+        try:
+            return self._begin(kind, endpoint, opening, opened, watch)
+        except BaseException:  # Ctrl-C: the server is to hear of the end
+            opened.transport.abort()
+            raise
+
+    def _begin(
+        self,
+        kind: type[C],
+        endpoint: Endpoint,
+        opening: Opening,
+        opened: Opened,
+        watch: Watch | None,
+    ) -> C:
         connection = kind(
             opened,
             opening=opening,

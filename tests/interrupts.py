@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import random
 import signal
 import sys
@@ -16,7 +17,7 @@ __all__ = ["Interrupts", "interrupting", "needs_timer"]
 LONGEST = 0.0004  # seconds until one, which is some twenty steps of most work
 
 # Seconds until the next one: Python drops what is raised while it cleans up.
-AGAIN = 5.0
+AGAIN = 2.0
 
 needs_timer = pytest.mark.skipif(
     not hasattr(signal, "setitimer"), reason="this system has no timer signals"
@@ -50,6 +51,11 @@ class Interrupts:
         except KeyboardInterrupt:  # also when it comes amid the last step
             self.count += 1
 
+    def press(self, after: float) -> None:
+        """Interrupt whatever is done *after* seconds."""
+        self._armed = True
+        signal.setitimer(signal.ITIMER_REAL, after)
+
     def _repeat(self, work: Callable[[], object], after: float) -> None:
         # Not in survive(): Python 3.12 has a loop's way back outside of the `try`.
         self._armed = True
@@ -76,6 +82,7 @@ def interrupting() -> Iterator[Interrupts]:
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
+        gc.collect()  # a socket that nobody got yet is closed with a warning
         sys.unraisablehook = hook
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import inspect
-import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -12,22 +12,22 @@ from typing import Any
 import pytest
 import scripted
 from calls import ALL
-from interrupts import interrupting
+from interrupts import interrupting, needs_timer
 from servers import Peer, serve
 
 from realtime_sync import RealtimeClient, ResponseOutputTextDelta, ServerEvent
+from realtime_sync.emulator import RealtimeEmulator
 from realtime_sync.protocol._model import ClientEvent
 from realtime_sync.transport import FakeTransport
 
 
-pytestmark = pytest.mark.skipif(
-    not hasattr(signal, "setitimer"), reason="the system has no timer for signals"
-)
+pytestmark = needs_timer
 
 LONG = 60.0  # seconds that a call would wait
 AFTER = 0.05  # seconds until Ctrl-C
 SOON = 5.0  # seconds by which it has ended; it takes milliseconds
 ROUNDS = 20  # of Ctrl-C at random moments
+CONNECTS = 40  # in which it comes, 0.2 ms later each time
 
 
 class Server:
@@ -139,14 +139,8 @@ COMPUTING = {"function", "use_functions"}
 @pytest.fixture(name="ctrl_c")
 def _ctrl_c() -> Iterator[Callable[[], None]]:
     """Return what presses Ctrl-C in a moment, as far as this thread can tell."""
-
-    def strike(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGALRM, strike)
-    yield lambda: (signal.setitimer(signal.ITIMER_REAL, AFTER), None)[1]
-    signal.setitimer(signal.ITIMER_REAL, 0)
-    signal.signal(signal.SIGALRM, before)
+    with interrupting() as interrupts:
+        yield lambda: interrupts.press(AFTER)
 
 
 def test_no_call_is_missing() -> None:
@@ -193,6 +187,26 @@ def test_interrupted_while_connecting(ctrl_c: Callable[[], None]) -> None:
             client.connect()
 
     assert time.monotonic() - began < SOON
+
+
+@pytest.mark.parametrize("tls", [False, True])
+def test_interrupted_while_connecting_at_any_moment(tls: bool) -> None:
+    """Wherever Ctrl-C comes, the server sees each session end, and nothing is left."""
+    with RealtimeEmulator(tls=tls) as emulator, interrupting() as interrupts:
+        client = RealtimeClient(
+            emulator.endpoint,
+            "key",
+            model="m",
+            proxy="",
+            ssl_context=emulator.ssl_context(),
+        )
+        for number in range(1, CONNECTS + 1):
+            interrupts.survive(lambda: client.connect().close(), number * 2e-4)
+        gc.collect()  # a connection that nobody was given
+
+        assert CONNECTS == interrupts.count
+        for session in emulator.sessions:
+            session.wait_closed(SOON)
 
 
 def test_interrupted_between_tries(ctrl_c: Callable[[], None]) -> None:
