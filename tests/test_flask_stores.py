@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import runpy
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -62,3 +65,25 @@ def test_files_are_for_their_owner_and_do_not_pile_up(tmp_path: Path) -> None:
 
     assert 0o600 == os.stat(file).st_mode & 0o777
     assert b"2" == FileStore(tmp_path / "kept").get("../../b")
+
+
+def test_workers_that_start_together_have_one_key(tmp_path: Path) -> None:
+    """None of them reads a key that another one has not written yet."""
+    path = Path(__file__).parents[1] / "examples/flask_app/keys.py"
+    secret_key = runpy.run_path(str(path))["secret_key"]
+    count = 8
+    together = threading.Barrier(count)
+
+    def start(folder: Path) -> str:
+        together.wait()
+        return str(secret_key(folder))
+
+    with ThreadPoolExecutor(count) as pool:
+        for number in range(50):
+            folder = tmp_path / str(number)
+            keys = set(pool.map(start, [folder] * count))
+
+            assert {secret_key(folder)} == keys
+            assert 64 == len(keys.pop())
+            assert ["secret_key"] == [each.name for each in folder.iterdir()]
+            assert 0o600 == (folder / "secret_key").stat().st_mode & 0o777

@@ -7,7 +7,6 @@ OpenAI in the environment, to the service. Users are ada (password lovelace) and
 """
 
 import os
-import secrets
 from pathlib import Path
 
 from flask import (
@@ -30,6 +29,7 @@ from realtime_sync import RealtimeClient, ReconnectPolicy
 from realtime_sync.flask import Limits, Realtime, Transcript
 from realtime_sync.flask.views import answer_wav, client_secret, stream_text
 
+from .keys import secret_key
 from .stores import make_store
 
 
@@ -42,18 +42,6 @@ SESSION = {
     "instructions": "You are a friendly voice. Answer in a sentence or two.",
     "audio": {"input": {"transcription": {"model": "whisper-1"}}},
 }
-
-
-def secret_key(folder: Path) -> str:
-    """Return the key that signs cookies: the same one after a restart."""
-    path = folder / "secret_key"
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    try:
-        with open(path, "x", opener=lambda name, how: os.open(name, how, 0o600)) as new:
-            new.write(secrets.token_hex(32))
-    except FileExistsError:
-        pass
-    return path.read_text()
 
 
 def make_client() -> RealtimeClient:
