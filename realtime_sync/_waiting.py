@@ -46,8 +46,9 @@ class Condition:
         Wait until *predicate* holds; call it without holding the lock.
 
         Args:
-            predicate: Is called with the lock held. It may change the state, when it
-                is about to return True. What it raises ends the waiting.
+            predicate: Is called with the lock held. What it raises ends the waiting.
+                What the caller waits for it should take as well, when it returns True:
+                after that another thread may be faster.
             timeout: Seconds, or None.
 
         Returns:

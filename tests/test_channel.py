@@ -584,3 +584,26 @@ class TestTap:
         assert ("sent", "input_audio_buffer.clear") in seen
         assert ("received", "response.output_text.delta") in seen
         assert 2 == len(seen)
+
+
+def test_transport_lost_again_as_the_writer_goes_on(
+    connection: RealtimeConnection,
+) -> None:
+    """The writer has the transport that it waited for, and is not taken for parked."""
+    link = connection._channel._link
+    transport = link.transport
+    wait_for = link.changed.wait_for
+
+    def wait_and_lose(predicate: Callable[[], bool]) -> bool:
+        found = wait_for(predicate)
+        link.transport = None  # as the reader does that loses it at this moment
+        return found
+
+    link.changed.wait_for = wait_and_lose  # type: ignore[method-assign, assignment]
+    try:
+        found = link.await_transport()
+        assert transport is found
+        assert not link._is_writer_off()
+    finally:
+        link.transport = transport
+        del link.changed.wait_for  # type: ignore[method-assign]

@@ -175,10 +175,18 @@ class Link:
 
     def await_transport(self) -> Transport | None:
         """Return the transport; wait, parked, while there is none; None at the end."""
-        self._park(lambda: self.transport is not None or self.is_closed())
-        with self.monitor.lock:
-            self._parked = False
-            return self.transport if self.state is not State.CLOSED else None
+        found: Transport | None = None
+
+        def go_on() -> bool:
+            nonlocal found
+            is_over = self.is_closed()
+            found = None if is_over else self.transport
+            # In one step with that: the reader may be about to take it again.
+            self._parked = found is None and not is_over
+            return not self._parked
+
+        self._park(go_on)
+        return found
 
     def lost(
         self, transport: Transport, cause: ConnectionClosed, *, ends: bool

@@ -117,13 +117,19 @@ class Outbox:
                     return
 
     def _next(self) -> Frame:
-        self._changed.wait_for(lambda: bool(self._waiting) or self._finished)
-        with self._changed.lock:
-            if not self._waiting:
-                raise StopIteration
-            frame, _ = self._waiting.popleft()
-            self._size -= _size(frame)
-            return frame
+        taken: list[Frame] = []
+
+        def take() -> bool:
+            if self._waiting:  # an interruption may be about to take it away
+                frame, _ = self._waiting.popleft()
+                self._size -= _size(frame)
+                taken.append(frame)
+            return bool(taken) or self._finished
+
+        self._changed.wait_for(take)
+        if not taken:
+            raise StopIteration
+        return taken[0]
 
 
 def _size(frame: Frame) -> int:
