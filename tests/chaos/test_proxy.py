@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 from collections.abc import Iterator
 
@@ -32,8 +33,10 @@ def received(
         server, _ = listener.accept()
         with server:
             ends = (server, client) if direction == "down" else (client, server)
-            ends[0].sendall(HEAD + FRAME + FRAME)
-            ends[0].shutdown(socket.SHUT_WR)
+            # Who sends may be cut off before it has said that this was all.
+            with contextlib.suppress(OSError):
+                ends[0].sendall(HEAD + FRAME + FRAME)
+                ends[0].shutdown(socket.SHUT_WR)
             return _read(ends[1])
 
 
