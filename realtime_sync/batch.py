@@ -14,14 +14,13 @@ With a journal, a batch that was killed goes on where it was.
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ._asking.one_turn import transcript, transcription_settings
 from ._asking.question import Question, user_message
+from ._batch.arguments import check_batch
 from ._batch.iterator import (
     AnySession,
     Batch,
@@ -30,9 +29,9 @@ from ._batch.iterator import (
     default_key,
 )
 from ._batch.progress import BatchProgress
-from ._batch.worker import MakeClient
+from ._checks import check_rate, check_timeout, not_this
+from ._client_maker import MakeClient
 from ._deadline import Deadline
-from .client import RealtimeClient
 from .connection import RealtimeConnection, TranscriptionConnection
 from .protocol.codec import unstructure
 from .protocol.responses import ResponseCreateParams
@@ -86,9 +85,13 @@ def run_many(
         options: See `BatchOptions`.
 
     Raises:
-        TypeError: An option is none, or the client cannot be sent to the executor.
-        ValueError: *sessions* is less than 1.
+        TypeError: An argument is of the wrong type, an option is none, or the client
+            cannot be sent to the executor.
+        ValueError: A number is too small.
     """
+    if not callable(function):
+        raise not_this("function is called with a connection and an item", function)
+    check_batch(items, client, session, options)
     wrapped = function.func if isinstance(function, partial) else function
     return Batch(
         function,
@@ -96,7 +99,7 @@ def run_many(
         client,
         name=getattr(wrapped, "__qualname__", type(wrapped).__name__),
         session=session,
-        options=_checked(options, client),
+        options=options,
     )
 
 
@@ -116,7 +119,8 @@ def ask_many(
     conversation. Functions that the session has are not run.
 
     Args:
-        items: The questions: texts, or recordings as for `RealtimeClient.ask()`.
+        items: The questions: texts, or recordings as for `RealtimeClient.ask()`, whose
+            paths are `pathlib.Path`, as a `str` is a text.
         client: As for `run_many()`.
         response: What differs from the session, for these responses. By default
             questions in writing are answered in writing.
@@ -128,6 +132,8 @@ def ask_many(
         TypeError: As for `run_many()`.
         ValueError: As for `run_many()`.
     """
+    check_batch(items, client, session, options)
+    check_timeout(timeout)
     wire = {} if response is None else unstructure(response)
     return Batch(
         partial(_ask, response=wire, timeout=timeout),
@@ -135,7 +141,7 @@ def ask_many(
         client,
         name="ask_many",
         session=session,
-        options=_checked(options, client),
+        options=options,
     )
 
 
@@ -168,6 +174,10 @@ def transcribe_many(
         TypeError: As for `run_many()`.
         ValueError: As for `run_many()`.
     """
+    check_batch(sources, client, None, options)
+    check_timeout(timeout)
+    if source_rate is not None:
+        check_rate(source_rate)
     return Batch(
         partial(_transcribe, source_rate=source_rate, timeout=timeout),
         sources,
@@ -175,7 +185,7 @@ def transcribe_many(
         name="transcribe_many",
         session=transcription_settings(model, language, prompt),
         key_of=_path_or_place,
-        options=_checked(options, client),
+        options=options,
     )
 
 
@@ -209,17 +219,3 @@ def _transcribe(
 
 def _path_or_place(item: object, place: int) -> str:
     return item if isinstance(item, str) else default_key(item, place)
-
-
-def _checked(options: BatchOptions, client: MakeClient) -> BatchOptions:
-    unknown = set(options) - set(BatchOptions.__annotations__)
-    if unknown:
-        raise TypeError(
-            f"unknown options: {', '.join(sorted(unknown))}; there are "
-            f"{', '.join(BatchOptions.__annotations__)}"
-        )
-    executor = options.get("executor")
-    stays = executor is None or isinstance(executor, ThreadPoolExecutor)
-    if not stays and isinstance(client, RealtimeClient):
-        pickle.dumps(client)  # now, once, and not for each item
-    return options

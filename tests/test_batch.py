@@ -10,7 +10,7 @@ import pickle
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import (
     CancelledError,
     Executor,
@@ -125,7 +125,7 @@ class TestAsk:
         self, emulator: RealtimeEmulator, client: RealtimeClient
     ) -> None:
         """There are no more sessions than were asked for, each for many questions."""
-        assert 12 == len(list(ask_many("abcdefghijkl", client, sessions=3)))
+        assert 12 == len(list(ask_many([*"abcdefghijkl"], client, sessions=3)))
         for record in emulator.sessions:
             record.wait_closed()
 
@@ -592,9 +592,9 @@ class TestJournal:
     ) -> None:
         """What has ended is replayed, and the rest is run."""
         path = tmp_path / "journal.jsonl"
-        with ask_many("abcd", client, sessions=1, journal=path) as batch:
+        with ask_many([*"abcd"], client, sessions=1, journal=path) as batch:
             first = next(batch)
-        second = list(ask_many("abcd", client, sessions=1, journal=path))
+        second = list(ask_many([*"abcd"], client, sessions=1, journal=path))
         asked = sum(len(record.responses) for record in emulator.sessions)
 
         assert list("ABCD") == [result.value for result in second]
@@ -608,9 +608,9 @@ class TestJournal:
     ) -> None:
         """A batch that is over opens no session when it is begun again."""
         path = tmp_path / "journal.jsonl"
-        list(ask_many("abcd", client, journal=path))
+        list(ask_many([*"abcd"], client, journal=path))
         sessions = len(emulator.sessions)
-        batch = ask_many("abcd", client, journal=path)
+        batch = ask_many([*"abcd"], client, journal=path)
         replayed = [result.replayed for result in batch]
 
         assert [True] * 4 == replayed
@@ -685,7 +685,7 @@ class TestJournal:
     def test_of_something_else(self, client: RealtimeClient, tmp_path: Path) -> None:
         """The journal of another batch is refused."""
         path = tmp_path / "journal.jsonl"
-        list(ask_many("a", client, journal=path))
+        list(ask_many(["a"], client, journal=path))
         with pytest.raises(ValueError, match="journal of ask_many, not of double"):
             next(run_many(double, [1], client, journal=path))
 
@@ -778,10 +778,72 @@ class TestArguments:
         ):
             ask_many(["a"], client, session_count=3)  # type: ignore[call-arg]
 
-    def test_no_sessions(self, client: RealtimeClient) -> None:
-        """A batch needs a session."""
-        with pytest.raises(ValueError, match="1 at least"):
-            ask_many(["a"], client, sessions=0)
+    @pytest.mark.parametrize(
+        ("option", "error", "words"),
+        [
+            ({"sessions": 0}, ValueError, "sessions is at least 1, not 0"),
+            ({"sessions": "2"}, TypeError, "sessions is a whole number, not str"),
+            ({"retries": -1}, ValueError, "retries is at least 0, not -1"),
+            ({"tokens": 0.5}, TypeError, "tokens is a whole number, not float"),
+            ({"executor": 8}, TypeError, "by sessions=….*, not int"),
+            ({"journal": ""}, ValueError, "journal is an empty path"),
+            ({"journal": 7}, TypeError, "journal is a path .*, not int"),
+            ({"key": "id"}, TypeError, "key is a function .*, not str"),
+            ({"progress": 1}, TypeError, "progress is True, or a function, not int"),
+            ({"session": "x"}, TypeError, "session is a model .*, not str"),
+            ({"timeout": -1}, ValueError, "timeout is at least 0 seconds"),
+        ],
+    )
+    def test_option(
+        self,
+        client: RealtimeClient,
+        option: dict[str, Any],
+        error: type[Exception],
+        words: str,
+    ) -> None:
+        """What no item could be run with is refused at the call."""
+        with pytest.raises(error, match=words):
+            ask_many(["a"], client, **option)
+
+    @pytest.mark.parametrize("items", ["hi", b"hi", Path("hi.wav"), None, 7], ids=repr)
+    @pytest.mark.parametrize("many", [ask_many, transcribe_many, partial(run_many, id)])
+    def test_one_item(
+        self, client: RealtimeClient, many: Callable[..., object], items: object
+    ) -> None:
+        """One item is not taken for many, so that no letter is asked for itself."""
+        with pytest.raises(TypeError, match=r"are a list \(for one: \[item\]\) or"):
+            many(items, client)
+
+    @pytest.mark.parametrize(
+        ("wrong", "words"),
+        [
+            (None, "such as RealtimeClient.from_environment, not NoneType"),
+            ("https://r.openai.azure.com", "not str"),
+            (RealtimeClient, "not the class itself"),
+        ],
+    )
+    def test_no_client(self, wrong: Any, words: str) -> None:
+        """What is no client and makes none is refused once, and not for each item."""
+        with pytest.raises(TypeError, match=words):
+            ask_many(["a"], wrong)
+
+    def test_maker_of_something_else(self) -> None:
+        """A function that makes no client is named in what came of the item."""
+        (result,) = ask_many(["a"], lambda: 7)  # type: ignore[arg-type, return-value]
+
+        assert "the function that makes a client returns one, not int" == str(
+            result.error
+        )
+
+    def test_no_function(self, client: RealtimeClient) -> None:
+        """What cannot be called is refused once, and not for each item."""
+        with pytest.raises(TypeError, match="connection and an item, not NoneType"):
+            run_many(None, [1], client)  # type: ignore[arg-type]
+
+    def test_no_rate(self, client: RealtimeClient) -> None:
+        """A sampling rate that is none is refused at the call."""
+        with pytest.raises(ValueError, match="positive number of Hz, not 0"):
+            transcribe_many(["a.pcm"], client, source_rate=0)
 
     def test_same_key(self, client: RealtimeClient) -> None:
         """Two items with the same key are refused."""

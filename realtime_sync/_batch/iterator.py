@@ -13,12 +13,13 @@ from typing import Any, Generic, TypeAlias, TypedDict, TypeVar, cast
 
 import attrs
 
+from .._client_maker import MakeClient
 from ..protocol.sessions import RealtimeSession, TranscriptionSession
 from ..usage import UsageTotals
 from .journal import Journal
 from .loop import BatchLoop, Ending
 from .progress import BatchProgress, Reporter, reporter
-from .worker import MakeClient, Work, close_site
+from .worker import Work, close_site
 
 
 __all__ = ["AnySession", "Batch", "BatchOptions", "ItemResult", "default_key"]
@@ -133,8 +134,6 @@ class Batch(Generic[R]):
     ) -> None:
         self._options = options
         self._sessions = options.get("sessions", _SESSIONS)
-        if self._sessions < 1:
-            raise ValueError(f"sessions must be 1 at least, not {self._sessions}")
         self._name = name
         self._items = items
         self._default_key = key_of or default_key

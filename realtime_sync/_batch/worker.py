@@ -18,6 +18,7 @@ from typing import Any, Final, TypeAlias
 
 import attrs
 
+from .._client_maker import MakeClient, make_client
 from .._waiting import Flag
 from ..client import RealtimeClient
 from ..connection import RealtimeConnection, TranscriptionConnection
@@ -37,9 +38,8 @@ from ..usage import UsageTotals
 from .limits import SharedLimits
 
 
-__all__ = ["MakeClient", "Outcome", "Task", "Work", "close_site", "run_task"]
+__all__ = ["Outcome", "Task", "Work", "close_site", "run_task"]
 
-MakeClient: TypeAlias = "RealtimeClient | Callable[[], RealtimeClient]"
 AnyConnection: TypeAlias = "RealtimeConnection | TranscriptionConnection"
 
 _MARGIN: Final = 60.0  # seconds that a session must have left to be used again
@@ -224,8 +224,7 @@ class _Site:
     def _get_client(self) -> RealtimeClient:
         with self._lock:
             if self._client is None:
-                client = self._work.client
-                made = client if isinstance(client, RealtimeClient) else client()
+                made = make_client(self._work.client)
                 # An item is tried again as a whole, and a 429 is for everybody here:
                 # a connection that helped itself would hide both.
                 self._client = attrs.evolve(made, reconnect=None)

@@ -1,0 +1,106 @@
+"""What callers pass, checked where they pass it, before anything was done with it."""
+
+from __future__ import annotations
+
+import math
+import os
+from numbers import Integral, Real
+from typing import Any
+
+
+__all__ = [
+    "check_amount",
+    "check_count",
+    "check_path",
+    "check_rate",
+    "check_timeout",
+    "not_this",
+]
+
+
+def not_this(expected: str, value: object) -> TypeError:
+    """
+    Return the error for a value of the wrong type, which is told with its module.
+
+    Args:
+        expected: What is expected, and of which types.
+        value: What was passed.
+    """
+    kind = type(value)
+    home = "" if kind.__module__ == "builtins" else f"{kind.__module__}."
+    return TypeError(f"{expected}, not {home}{kind.__qualname__}")
+
+
+def check_count(name: str, value: Any, least: int = 0) -> None:
+    """
+    Refuse what is no whole number of *least* or more.
+
+    Raises:
+        TypeError: It is no whole number.
+        ValueError: It is less.
+    """
+    if isinstance(value, bool) or not isinstance(value, Integral):
+        raise not_this(f"{name} is a whole number", value)
+    if value < least:
+        raise ValueError(f"{name} is at least {least}, not {value}")
+
+
+def check_amount(name: str, value: Any) -> None:
+    """
+    Refuse what is no number of 0 or more.
+
+    Raises:
+        TypeError: It is no number.
+        ValueError: It is negative, infinite or NaN.
+    """
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise not_this(f"{name} is a number", value)
+    if not 0 <= float(value) < math.inf:
+        raise ValueError(f"{name} is at least 0, and finite, not {value}")
+
+
+def check_rate(*rates: Any) -> None:
+    """
+    Refuse what is no sampling rate.
+
+    Raises:
+        TypeError: It is no whole number.
+        ValueError: It is not positive.
+    """
+    for rate in rates:
+        if isinstance(rate, bool) or not isinstance(rate, Integral):
+            raise not_this("a sampling rate is a whole number of Hz", rate)
+        if rate <= 0:
+            raise ValueError(f"a sampling rate is a positive number of Hz, not {rate}")
+
+
+def check_timeout(timeout: Any) -> None:
+    """
+    Refuse what nobody can wait for.
+
+    Raises:
+        TypeError: It is no number.
+        ValueError: It is negative or NaN.
+    """
+    if timeout is None:
+        return
+    if isinstance(timeout, bool) or not isinstance(timeout, Real):
+        raise not_this("timeout is a number of seconds, or None for no limit", timeout)
+    if not float(timeout) >= 0:
+        raise ValueError(
+            f"timeout is at least 0 seconds, or None for no limit, not {timeout}"
+        )
+
+
+def check_path(name: str, path: object) -> None:
+    """
+    Refuse what names no file.
+
+    Raises:
+        TypeError: It is no path.
+        ValueError: It is empty.
+    """
+    if not isinstance(path, (str, os.PathLike)):
+        raise not_this(f"{name} is a path (str or pathlib.Path)", path)
+    if not os.fspath(path):
+        raise ValueError(f"{name} is an empty path: name a file")
