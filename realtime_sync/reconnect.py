@@ -48,6 +48,9 @@ __all__ = ["Notice", "ReconnectPolicy", "Reconnected", "SessionExpiring"]
 _CODES = frozenset({1001, 1006, 1011, 1012, 1013})
 _STATUSES = frozenset({408, 429, *range(500, 600)})
 
+_DOUBLINGS = 64  # of the pause, at most; it has reached its limit long before
+_LONGEST_PAUSE = 86_400.0  # seconds; the system refuses to sleep for some years
+
 
 @attrs.frozen(kw_only=True)
 class ReconnectPolicy:
@@ -107,15 +110,16 @@ class ReconnectPolicy:
 
     def delay(self, tries: int, error: BaseException | None = None) -> float:
         """
-        Return the seconds to wait before the next try.
+        Return the seconds to wait before the next try, which is a day at most.
 
         Args:
             tries: How many there were.
             error: What the last one failed with.
         """
-        limit = min(self.max_delay, self.first_delay * 2.0**tries)
+        limit = min(self.max_delay, self.first_delay * 2.0 ** min(tries, _DOUBLINGS))
         pause = random.uniform(0.0, limit)
-        return max(pause, getattr(error, "retry_after", None) or 0.0)
+        wanted = max(pause, getattr(error, "retry_after", None) or 0.0)
+        return min(wanted, _LONGEST_PAUSE)
 
     def _retries_cause(self, cause: BaseException | None) -> bool:
         if isinstance(cause, ServerError):

@@ -127,6 +127,18 @@ class TestPolicy:
         assert min(policy.delay(2) for _ in range(300)) < 1.0
         assert 30.0 == policy.delay(0, HandshakeError(429, retry_after=30.0))
 
+    @pytest.mark.parametrize("tries", [1_023, 1_024, 10**9])
+    def test_delay_after_many_tries(self, tries: int) -> None:
+        """However many tries there were, there is a pause, and it has its limit."""
+        assert 0.0 <= ReconnectPolicy().delay(tries) <= 20.0
+
+    @pytest.mark.parametrize("asked", [1e11, 1e300])
+    def test_delay_that_nobody_can_wait(self, asked: float) -> None:
+        """A server that asks for years is given a day, which threads can sleep."""
+        policy = ReconnectPolicy(deadline=None)
+
+        assert 86_400.0 == policy.delay(0, HandshakeError(429, retry_after=asked))
+
     @pytest.mark.parametrize("wrong", [{"tries": -1}, {"connect_tries": 0}])
     def test_wrong(self, wrong: dict[str, int]) -> None:
         """Settings that make no sense are refused."""
