@@ -74,6 +74,37 @@ class TestAnswers:
         with pytest.raises(TimeoutError, match="did not acknowledge"):
             pending.wait(clears[1], 0.0)
 
+    def test_by_the_order_of_sending(self, pending: Acknowledgements) -> None:
+        """The oldest is the one that left first, whoever was there first."""
+        first, second = (
+            pending.announce({"type": "input_audio_buffer.clear", "event_id": name})
+            for name in "ab"
+        )
+        pending.enter(second)
+        pending.enter(first)
+        feed(pending, InputAudioBufferCleared(event_id="1"))
+
+        assert "1" == pending.wait(second, WAIT).event_id
+        assert not first.settled()
+
+    def test_not_sent_yet(self, pending: Acknowledgements) -> None:
+        """What has not left is not answered."""
+        command = {"type": "input_audio_buffer.clear", "event_id": "a"}
+        waiting = pending.announce(command)
+        feed(pending, InputAudioBufferCleared(event_id="1"))
+
+        assert not waiting.settled()
+
+    def test_entered_after_the_end(self, pending: Acknowledgements) -> None:
+        """A command that enters as the connection ends does not wait for ever."""
+        command = {"type": "input_audio_buffer.clear", "event_id": "a"}
+        waiting = pending.announce(command)
+        pending.end(broken)
+        pending.enter(waiting)
+
+        with pytest.raises(ConnectionClosedError):
+            pending.wait(waiting, WAIT)
+
     def test_by_id(self, pending: Acknowledgements) -> None:
         """Where an answer names an item it belongs to the command about that."""
         kind = "conversation.item.delete"

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 import scripted
 from scripted import WAIT
+from sleepers import await_sleepers
 
 from realtime_sync import (
     ConversationItemAdded,
@@ -24,6 +25,7 @@ from realtime_sync import (
     ErrorEvent,
     InputAudioBufferAppend,
     InputAudioBufferClear,
+    InputAudioBufferCleared,
     InputAudioBufferCommit,
     RealtimeConnection,
     ResponseCancel,
@@ -233,6 +235,24 @@ class TestCommands:
         expected = [f"item_{n}" if n % 10 != 7 else None for n in range(100)]
         assert expected == ids
 
+    def test_answers_of_those_who_waited(self, transport: FakeTransport) -> None:
+        """Threads that wait together for the queue each get their own answer."""
+        with scripted.connect(transport) as connection:
+
+            def update(text: str) -> Any:
+                change = {"type": "realtime", "instructions": text}
+                return connection.update_session(change, timeout=WAIT).instructions
+
+            texts = [str(number) for number in range(8)]
+            for _ in range(25):
+                connection._queue.hold()
+                with ThreadPoolExecutor(len(texts)) as pool:
+                    answers = [pool.submit(update, text) for text in texts]
+                    await_sleepers(connection._queue._space, len(texts))
+                    connection._queue.release()
+
+                    assert texts == [answer.result(WAIT) for answer in answers]
+
     def test_created_item(
         self, connection: RealtimeConnection, transport: FakeTransport
     ) -> None:
@@ -412,6 +432,27 @@ class TestCallbacks:
             connection.flush(WAIT)
 
             assert 6 == len(appended(transport))
+
+    def test_flush(
+        self, connection: RealtimeConnection, transport: FakeTransport
+    ) -> None:
+        """A callback that flushes reads on: the reader alone can mend a loss."""
+        flushed = threading.Event()
+
+        @connection.on(ResponseOutputTextDelta)
+        def flush(event: ResponseOutputTextDelta) -> None:
+            connection.flush(timeout=WAIT)
+            flushed.set()
+
+        with connection._queue.sending:  # nothing leaves
+            arrived = connection.events(InputAudioBufferCleared, timeout=WAIT)
+            transport.feed(scripted.delta("a"))
+            transport.feed({"type": "input_audio_buffer.cleared", "event_id": "b"})
+            next(arrived)
+            early = flushed.is_set()
+
+        assert flushed.wait(WAIT)
+        assert not early
 
     def test_by_wire_type(
         self, connection: RealtimeConnection, transport: FakeTransport

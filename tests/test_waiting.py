@@ -9,6 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
 from interrupts import Interrupts, interrupting, needs_timer
+from sleepers import await_sleepers
 
 from realtime_sync._waiting import Condition, Flag
 
@@ -26,17 +27,6 @@ def _changed() -> Condition:
 def _pool() -> Iterator[ThreadPoolExecutor]:
     with ThreadPoolExecutor(8) as pool:
         yield pool
-
-
-def await_sleepers(condition: Condition, count: int) -> None:
-    """Return when so many threads are asleep."""
-    give_up = threading.Event()
-    timer = threading.Timer(WAIT, give_up.set)
-    timer.start()
-    while len(condition._sleepers) != count and not give_up.is_set():
-        pass
-    timer.cancel()
-    assert len(condition._sleepers) == count
 
 
 class TestCondition:

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import itertools
 import uuid
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -231,7 +230,9 @@ class Acknowledgements:
         self.on_confirmed: Callable[[Pending], None] = _ignore
         self.on_given_up: Callable[[Pending], None] = _ignore
         self._settled = monitor.condition()
-        self._pending: deque[Pending] = deque()
+        # In the order in which they are sent. A list: `enter()` appends to it without
+        # the lock, which is one step, while others with the lock go through it.
+        self._pending: list[Pending] = []
         self._unawaited = 0
         self._end: Callable[[], BaseException] | None = None
 
@@ -248,7 +249,24 @@ class Acknowledgements:
         awaited: bool = True,
     ) -> Pending:
         """
-        Register a command; call this before it is sent.
+        Register a command that is sent next; see `announce()` for the arguments.
+
+        Where several threads send, their order is known only where they meet: there
+        `announce()` the command first, and `enter()` it when it has its place.
+        """
+        pending = self.announce(command, fits, awaited=awaited)
+        self.enter(pending)
+        return pending
+
+    def announce(
+        self,
+        command: Command,
+        fits: Callable[[ServerEvent], bool] | None = None,
+        *,
+        awaited: bool = True,
+    ) -> Pending:
+        """
+        Return what will have the answer to a command, once it was entered.
 
         Args:
             command: Has an id, see `identified()`, and is one that is acknowledged.
@@ -261,7 +279,6 @@ class Acknowledgements:
         with self._monitor.lock:
             if self._end is not None:
                 raise self._end()
-            self._pending.append(pending)
             if not awaited:
                 self._unawaited += 1
                 if self._unawaited > _MOST_UNAWAITED:
@@ -269,6 +286,10 @@ class Acknowledgements:
         if forgotten is not None:
             self.on_given_up(forgotten)
         return pending
+
+    def enter(self, pending: Pending) -> None:
+        """Let a command be the last one to be answered; it takes no lock."""
+        self._pending.append(pending)
 
     def wait(self, pending: Pending, timeout: float | None) -> ServerEvent:
         """
@@ -280,11 +301,17 @@ class Acknowledgements:
             ConnectionClosed: The connection ended first.
         """
         try:
-            in_time = self._monitor.wait(self._settled, pending.settled, timeout)
+            in_time = self._monitor.wait(
+                self._settled,
+                lambda: pending.settled() or self._end is not None,
+                timeout,
+            )
         finally:
             self.forget(pending)
         if pending.error is not None:
             raise pending.error
+        if pending.answer is None and self._end is not None:
+            raise self._end()  # it was entered when all others had been told
         if not in_time or pending.answer is None:
             raise TimeoutError(
                 f"the server did not acknowledge {pending.kind} for {timeout:.4g} s; "
@@ -298,6 +325,8 @@ class Acknowledgements:
             given_up = pending in self._pending
             if given_up:
                 self._remove(pending)
+            elif not (pending.awaited or pending.settled()):
+                self._unawaited -= 1  # it was announced, and never entered
         if given_up:
             self.on_given_up(pending)
 
@@ -387,9 +416,10 @@ class Acknowledgements:
         if not pending.awaited:
             self._unawaited -= 1
 
-    def _forget_oldest_unawaited(self) -> Pending:
-        oldest = next(each for each in self._pending if not each.awaited)
-        self._remove(oldest)
+    def _forget_oldest_unawaited(self) -> Pending | None:
+        oldest = next((each for each in self._pending if not each.awaited), None)
+        if oldest is not None:  # all that are announced may be waiting to be entered
+            self._remove(oldest)
         return oldest
 
     def _named(self, event_id: str) -> Sequence[Pending]:

@@ -27,10 +27,11 @@ from .lanes import Entry, Lane
 from .retained import Repeated, Retained
 
 
-__all__ = ["SendQueue"]
+__all__ = ["Entered", "SendQueue"]
 
 
 Outlet = Callable[[Frame], bool]
+Entered = Callable[[], object]
 
 _AT_ONCE = frozenset({Lane.AUDIO, Lane.COMMAND, Lane.COMMIT, Lane.CLEAR, Lane.OVERTAKE})
 _BURST = 0.001  # seconds between two pieces of audio that make them a burst
@@ -94,6 +95,7 @@ class SendQueue:
         lane: Lane = Lane.COMMAND,
         timeout: float | None = None,
         key: str | None = None,
+        entered: Entered | None = None,
     ) -> None:
         """
         Add a frame; block while the queue is full or on hold.
@@ -103,18 +105,21 @@ class SendQueue:
             lane: How it moves.
             timeout: Seconds to wait for space; None for ever.
             key: What `confirm()` will call it; None if nothing ever confirms it.
+            entered: Is called when it has its place in the order, before any frame
+                behind it. It must neither block nor raise.
 
         Raises:
             SendQueueFull: It stayed full for *timeout* seconds.
             ConnectionClosed: The queue was closed.
         """
         entry = lane, frame, key
-        if self.outlet is not None and lane in _AT_ONCE and self._put_at_once(entry):
+        at_once = self.outlet is not None and lane in _AT_ONCE
+        if at_once and self._put_at_once(entry, entered):
             return
         with self._lock:
-            added = self._add(entry)
+            added = self._add(entry, entered)
         if not added:
-            self._add_in_time(entry, timeout)
+            self._add_in_time(entry, entered, timeout)
 
     def flush_mark(self) -> Flag:
         """Return a flag that is set once all that waits now has been taken."""
@@ -245,7 +250,7 @@ class SendQueue:
             self._drop_all()
             self._refuse(error)
 
-    def _put_at_once(self, entry: Entry) -> bool:
+    def _put_at_once(self, entry: Entry, entered: Entered | None) -> bool:
         """
         Send a frame on the caller's thread, if nothing is before it; tell whether.
 
@@ -261,16 +266,18 @@ class SendQueue:
         try:
             # In one go in C, so that Ctrl-C cannot come between locking and noting it.
             got.extend(map(self.sending.acquire, _NOT_BLOCKING))
-            return got[0] and self._send_at_once(entry)
+            return got[0] and self._send_at_once(entry, entered)
         finally:
             if got and got[0]:
                 self.sending.release()
 
-    def _send_at_once(self, entry: Entry) -> bool:
+    def _send_at_once(self, entry: Entry, entered: Entered | None) -> bool:
         with self._lock:
             outlet = self.outlet
             if self._entries or self._rest or self._held or self._error or not outlet:
                 return False
+            if entered is not None:
+                entered()
             if self._retained is not None:
                 self._retained.written()
                 self._retained.take(entry)
@@ -289,10 +296,12 @@ class SendQueue:
             self._rest = self._woken = True
             self._work.notify_all()
 
-    def _add_in_time(self, entry: Entry, timeout: float | None) -> None:
+    def _add_in_time(
+        self, entry: Entry, entered: Entered | None, timeout: float | None
+    ) -> None:
         began = monotonic()
         try:
-            if not self._space.wait_for(lambda: self._add(entry), timeout):
+            if not self._space.wait_for(lambda: self._add(entry, entered), timeout):
                 raise SendQueueFull(self._full_message(timeout))
         finally:
             waited = monotonic() - began
@@ -301,7 +310,7 @@ class SendQueue:
 
     # Private: all of these require holding the lock.
 
-    def _add(self, entry: Entry) -> bool:
+    def _add(self, entry: Entry, entered: Entered | None) -> bool:
         """Add an entry, and wake the writer; False if there is no space."""
         if self._error is not None:
             raise self._error()
@@ -309,6 +318,8 @@ class SendQueue:
         in_order = entry[0] in _IN_ORDER
         if in_order and not self._has_space(size):
             return False
+        if entered is not None:
+            entered()
         # Before it is there: Ctrl-C can come after a call, and in no other place.
         self._size += size
         if self._size > self.high_water:

@@ -19,15 +19,16 @@ from .._channel.channel import Channel
 from .._channel.lanes import Lane
 from .._channel.link import State
 from .._channel.monitor import Monitor
-from .._channel.send_queue import SendQueue
+from .._channel.send_queue import Entered, SendQueue
 from .._deadline import Deadline
 from .._log_fields import ConnectionFields
 from .._logging import log_event
+from .._waiting import Flag
 from ..errors import SendQueueFull
 from ..protocol._model import ClientEvent, ServerEvent
 from ..protocol.codec import Dialect, encode
 from ..reconnect import ReconnectPolicy
-from ..transport import TEXT
+from ..transport import TEXT, Frame
 
 
 __all__ = ["Sending"]
@@ -44,6 +45,9 @@ _LANES: Mapping[str, Lane] = {
     "conversation.item.truncate": Lane.OVERTAKE,
     "output_audio_buffer.clear": Lane.OVERTAKE,
 }
+
+# How long the reader thread waits for the queue before it reads again, for a callback.
+_TURN = 0.02  # seconds
 
 # Services close with 1009 on more than about 16 MiB; better to say so here.
 _MAX_MESSAGE_BYTES = 16 * 1024 * 1024
@@ -90,8 +94,7 @@ class Sending:
             ConnectionClosed: The connection has ended.
         """
         self._ensure_usable()
-        written = self._queue.flush_mark()
-        if not written.wait(timeout):
+        if not self._await_mark(self._queue.flush_mark(), timeout):
             raise TimeoutError(f"the send queue was not written for {timeout:g} s")
         if self._channel.state is State.CLOSED:
             raise self._channel.error()
@@ -101,7 +104,9 @@ class Sending:
     def _ensure_usable(self) -> None:
         raise NotImplementedError
 
-    def _transmit(self, event: Command, timeout: float | None) -> None:
+    def _transmit(
+        self, event: Command, timeout: float | None, entered: Entered | None = None
+    ) -> None:
         payload = encode(event, self._dialect)
         if len(payload) > _MAX_MESSAGE_BYTES:
             raise ValueError(
@@ -113,30 +118,52 @@ class Sending:
                 log_event(logger, ">", event, content=self._log_content)
         kind = kind_of(event)
         key = field_of(event, "event_id") if kind in ANSWERS else None
-        self._put(payload, _LANES.get(kind, Lane.COMMAND), timeout, key)
+        self._put(payload, _LANES.get(kind, Lane.COMMAND), timeout, key, entered)
 
     def _put(
-        self, payload: bytes, lane: Lane, timeout: float | None, key: str | None = None
+        self,
+        payload: bytes,
+        lane: Lane,
+        timeout: float | None,
+        key: str | None = None,
+        entered: Entered | None = None,
     ) -> None:
         self._ensure_usable()
+        frame = TEXT, payload
         if self._monitor.on_reader_thread():
-            self._put_and_read(payload, lane, timeout, key)
+            self._put_and_read(frame, lane, timeout, key, entered)
         else:
-            self._queue.put((TEXT, payload), lane, timeout, key)
+            self._queue.put(frame, lane, timeout, key, entered)
 
     def _put_and_read(
-        self, payload: bytes, lane: Lane, timeout: float | None, key: str | None
+        self,
+        frame: Frame,
+        lane: Lane,
+        timeout: float | None,
+        key: str | None,
+        entered: Entered | None,
     ) -> None:
         """Queue on the reader thread, where blocking alone could block for ever."""
         deadline = Deadline(timeout)
         while True:
             try:
                 # The server may not read before it is read from: take turns.
-                return self._queue.put((TEXT, payload), lane, 0.02, key)
+                return self._queue.put(frame, lane, _TURN, key, entered)
             except SendQueueFull:
                 if deadline.expired():
                     raise
-            self._monitor.read_on(0.02)
+            self._monitor.read_on(_TURN)
+
+    def _await_mark(self, mark: Flag, timeout: float | None) -> bool:
+        """Wait until all before *mark* was handed on; tell whether it was in time."""
+        if not self._monitor.on_reader_thread():
+            return mark.wait(timeout)
+        deadline = Deadline(timeout)
+        while not mark.is_set():
+            if deadline.expired():
+                return False
+            self._monitor.read_on(_TURN)  # a lost connection is opened again there
+        return True
 
     def _command(
         self,
@@ -158,10 +185,12 @@ class Sending:
         awaited: bool = True,
     ) -> Pending:
         """Send a command, and return what will have the server's answer."""
-        pending = self._acknowledgements.expect(event, fits, awaited=awaited)
+        acknowledgements = self._acknowledgements
+        pending = acknowledgements.announce(event, fits, awaited=awaited)
         try:
-            self._transmit(event, timeout)
+            # An answer that names nothing is told by the order in which commands leave.
+            self._transmit(event, timeout, lambda: acknowledgements.enter(pending))
         except BaseException:
-            self._acknowledgements.forget(pending)
+            acknowledgements.forget(pending)
             raise
         return pending
