@@ -67,8 +67,9 @@ class SocketStream:
         """Send all that has not left yet; see `Stream.flush()`."""
         data, counts, waiting = self._unsent
         if waiting:
-            rest = b"".join((data[sum(counts) :], *waiting))
-            data, counts = memoryview(rest), []
+            # Never as bytes by a name: it may hold a key, and tracebacks show locals.
+            data = memoryview(b"".join((data[sum(counts) :], *waiting)))
+            counts = []
             self._unsent = (data, counts, [])
         while (sent := sum(counts)) < len(data):
             counts.extend(map(self._send, (data[sent:],)))
