@@ -15,6 +15,7 @@ __all__ = [
     "check_rate",
     "check_timeout",
     "not_this",
+    "type_name",
 ]
 
 
@@ -26,9 +27,14 @@ def not_this(expected: str, value: object) -> TypeError:
         expected: What is expected, and of which types.
         value: What was passed.
     """
+    return TypeError(f"{expected}, not {type_name(value)}")
+
+
+def type_name(value: object) -> str:
+    """Return the name of a value's class, with its module unless it is built in."""
     kind = type(value)
     home = "" if kind.__module__ == "builtins" else f"{kind.__module__}."
-    return TypeError(f"{expected}, not {home}{kind.__qualname__}")
+    return f"{home}{kind.__qualname__}"
 
 
 def check_count(name: str, value: Any, least: int = 0) -> None:

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from importlib import import_module
 from typing import Any
 
+from .._checks import check_count, check_timeout
 from .._waiting import Condition
 from .pcm import SAMPLE_RATE
 from .resampling import Resampler
@@ -127,6 +128,8 @@ class Microphone:
     def __init__(
         self, *, chunk_ms: int = 20, device: Device = None, buffer_ms: int = 10_000
     ) -> None:
+        check_count("chunk_ms", chunk_ms, 1)
+        check_count("buffer_ms", buffer_ms, 1)
         self._chunks: queue.Queue[bytes | None] = queue.Queue()
         self._limit = max(1, buffer_ms // chunk_ms)
         self._chunk_ms = chunk_ms
@@ -292,6 +295,7 @@ class Speaker:
             RuntimeError: The speaker was closed.
             TimeoutError: It was not heard in time.
         """
+        check_timeout(timeout)
         with self._changed.lock:
             self._check_open()
         if not self._changed.wait_for(self._is_drained, timeout):

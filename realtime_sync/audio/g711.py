@@ -16,6 +16,8 @@ from array import array
 from collections.abc import Callable
 from functools import cache
 
+from ._samples import as_bytes
+
 
 __all__ = ["G711_RATE", "alaw_decode", "alaw_encode", "ulaw_decode", "ulaw_encode"]
 
@@ -47,6 +49,7 @@ def alaw_decode(data: bytes) -> bytes:
 
 
 def _encode(pcm: bytes, codes: bytes) -> bytes:
+    pcm = as_bytes(pcm)
     # Unsigned, so that a sample is an index.
     samples = array("H", pcm[: len(pcm) & ~1])
     if sys.byteorder == "big":
@@ -55,6 +58,7 @@ def _encode(pcm: bytes, codes: bytes) -> bytes:
 
 
 def _decode(data: bytes, low: bytes, high: bytes) -> bytes:
+    data = as_bytes(data)
     pcm = bytearray(2 * len(data))
     pcm[0::2] = data.translate(low)
     pcm[1::2] = data.translate(high)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import io
 import os
+import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeGuard
 
+from .._checks import check_count, check_path, check_rate, type_name
 from ._extras import installed, require
 from .pcm import SAMPLE_RATE, SampleAligner
 from .resampling import Resampler, resample
@@ -29,6 +31,10 @@ _OTHER_KINDS = (b"OggS", b"fLaC", b"FORM", b"caff", b".snd", b"ID3")
 # … and MP3 without. PCM may begin so too.
 _MP3 = (b"\xff\xfb", b"\xff\xfa", b"\xff\xf3", b"\xff\xf2")
 _RAW_SUFFIXES = (".pcm", ".raw")
+_URL = re.compile(r"[a-z][a-z0-9+.-]+://|data:", re.IGNORECASE)
+_MOST_CHANNELS = 64
+# What was resampled or filtered may overshoot a bit; what was never scaled is far off.
+_HIGHEST = 2.0
 
 
 def load_audio(
@@ -40,8 +46,9 @@ def load_audio(
     Args:
         source: A path; bytes or an open file, with a WAV file or raw 16-bit mono PCM in
             it; a numpy array of shape (samples,) or (samples, channels), of integers
-            or of floats from -1 to 1; or an `Audio`. Other kinds of files (FLAC, Ogg,
-            MP3, AIFF, …) need the extra ``audio``.
+            of 8 to 32 bits or of floats from -1 to 1, where a little more is clipped;
+            or an `Audio`. Other kinds of files (FLAC, Ogg, MP3, AIFF, …) need the extra
+            ``audio``. URLs are not read.
         rate: The sampling rate in Hz that is wanted.
         source_rate: The sampling rate in Hz of an array, or of raw PCM. Raw bytes
             without it are taken to be at 24,000 Hz, as the protocol has them.
@@ -55,7 +62,8 @@ def load_audio(
         TypeError: *source* is of another type, such as text.
         ValueError: It is no audio, is cut off, or is an array without *source_rate*.
     """
-    raw_rate = source_rate or SAMPLE_RATE
+    raw_rate = SAMPLE_RATE if source_rate is None else source_rate
+    check_rate(rate, raw_rate)
     audio = _load(source, raw_rate, stated=source_rate is not None)
     if audio.sample_rate == rate:
         return audio
@@ -66,6 +74,7 @@ def _load(source: AudioSource, raw_rate: int, *, stated: bool) -> Audio:
     if isinstance(source, Audio):
         return source
     if isinstance(source, (str, os.PathLike)):
+        _check_file(source)
         path = Path(source)
         raw = stated or path.suffix.lower() in _RAW_SUFFIXES
         return _decode(path.read_bytes(), raw_rate, raw=raw, name=str(path))
@@ -78,9 +87,17 @@ def _load(source: AudioSource, raw_rate: int, *, stated: bool) -> Audio:
             raise ValueError("say the sampling rate of the array: source_rate=…")
         return Audio(_array_to_pcm(source), raw_rate)
     raise TypeError(
-        f"{type(source).__name__} is no source of audio: pass a path, bytes, an open "
-        "file or a numpy array"
+        f"{type_name(source)} is no source of audio: pass a path, bytes, an open file "
+        "or a numpy array"
     )
+
+
+def _check_file(path: str | os.PathLike[str]) -> None:
+    check_path("the source", path)
+    if isinstance(path, str) and _URL.match(path):
+        raise ValueError(
+            "URLs are not read: download the file, and pass its path or its bytes"
+        )
 
 
 def _load_file(file: Any, raw_rate: int) -> Audio:
@@ -123,16 +140,37 @@ def _decode_by_soundfile(data: bytes) -> Audio:
 def _array_to_pcm(source: Any) -> bytes:
     numpy = require("numpy", extra="audio", purpose="reading an array")
     samples = numpy.asarray(source)
-    if samples.ndim not in (1, 2) or samples.dtype.kind not in "iuf":
-        raise ValueError(
-            "an array of audio has the shape (samples,) or (samples, channels) and "
-            f"holds numbers; this one is {samples.dtype} of shape {samples.shape}"
-        )
+    _check_array(samples, numpy)
     mono = _full_scale(samples, numpy)
     mono = mono.mean(axis=1) if mono.ndim == 2 else mono
-    finite = numpy.nan_to_num(numpy.rint(mono)).clip(-32_768, 32_767)
-    pcm: bytes = finite.astype("<i2").tobytes()
+    pcm: bytes = numpy.rint(mono).clip(-32_768, 32_767).astype("<i2").tobytes()
     return pcm
+
+
+def _check_array(samples: Any, numpy: Any) -> None:
+    """Refuse what would be noise, or silence."""
+    shape, kind = samples.shape, samples.dtype.kind
+    if samples.ndim not in (1, 2) or kind not in "iuf":
+        raise ValueError(
+            "an array of audio has the shape (samples,) or (samples, channels) and "
+            f"holds numbers; this one is {samples.dtype} of shape {shape}"
+        )
+    if samples.ndim == 2 and not 1 <= shape[1] <= _MOST_CHANNELS:
+        raise ValueError(
+            "an array of audio has the shape (samples, channels), and this one "
+            f"{shape[1]} channels: if channels come first, pass its transpose, array.T"
+        )
+    if kind != "f" and samples.dtype.itemsize > 4:
+        raise ValueError(
+            f"audio has no samples of {samples.dtype}, of which full scale is not "
+            'known: pass array.astype("int16") if they are of 16 bits'
+        )
+    if kind == "f" and not numpy.abs(samples).max(initial=0) <= _HIGHEST:
+        raise ValueError(
+            "floats of audio are from -1 to 1, and this array holds other ones "
+            f"(up to {numpy.abs(samples).max():g}): divide by full scale, which is "
+            "32,768 for 16 bits"
+        )
 
 
 def _full_scale(samples: Any, numpy: Any) -> Any:
@@ -173,12 +211,16 @@ def frames(
         TypeError: *source*, or a piece of it, is of another type.
         ValueError: It is no audio, is cut off, or a frame would be empty.
     """
+    check_count("ms", ms)
+    check_rate(rate)
     size = rate * ms // 1000 * 2
     if size <= 0:
         raise ValueError(f"a frame of {ms} ms holds no sample at {rate} Hz")
     if is_stream(source):
-        own_rate: int = getattr(source, "sample_rate", SAMPLE_RATE)
-        return _cut(_converted(source, source_rate or own_rate, rate), size)
+        if source_rate is None:
+            source_rate = getattr(source, "sample_rate", SAMPLE_RATE)
+        check_rate(source_rate)
+        return _cut(_converted(source, source_rate, rate), size)
     return _cut([load_audio(source, rate, source_rate=source_rate).pcm], size)
 
 
@@ -196,7 +238,7 @@ def _converted(
     resampler = Resampler(from_rate, to_rate)
     for index, piece in enumerate(pieces):
         if not isinstance(piece, (bytes, bytearray, memoryview)):
-            raise TypeError(f"audio comes in bytes, not in {type(piece).__name__}")
+            raise TypeError(f"audio comes in bytes, not in {type_name(piece)}")
         if index == 0 and looks_like_wav(piece):
             raise ValueError(
                 "these pieces are of a WAV file, not of raw PCM: "

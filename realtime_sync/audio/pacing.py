@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 
+from .._checks import check_amount, check_count, check_rate
 from .._waiting import Flag
 from .pcm import SAMPLE_RATE
 
@@ -45,8 +46,11 @@ def paced(
     Raises:
         ValueError: *speed* or *rate* is not positive.
     """
-    if speed <= 0 or rate <= 0:
-        raise ValueError("speed and rate must be positive")
+    check_rate(rate)
+    check_count("bytes_per_sample", bytes_per_sample, 1)
+    check_amount("speed", speed)
+    if not speed:
+        raise ValueError("speed is more than 0")
     flag: threading.Event | Flag = stop or Flag()
     bytes_per_second = rate * bytes_per_sample * speed
     return _paced(chunks, bytes_per_second, flag, clock, wait or flag.wait)

@@ -9,7 +9,8 @@ from __future__ import annotations
 import math
 from operator import mul
 
-from ._samples import from_samples, to_samples
+from .._checks import check_count, check_rate
+from ._samples import as_bytes, from_samples, to_samples
 
 
 __all__ = [
@@ -37,8 +38,13 @@ def duration_ms(pcm: bytes, rate: int = SAMPLE_RATE) -> int:
 
     Returns:
         Whole milliseconds, rounded down: never more than there is.
+
+    Raises:
+        TypeError: *pcm* is not bytes.
+        ValueError: *rate* is not positive.
     """
-    return len(pcm) // 2 * 1000 // rate
+    check_rate(rate)
+    return len(as_bytes(pcm)) // 2 * 1000 // rate
 
 
 def rms_dbfs(pcm: bytes) -> float:
@@ -91,8 +97,7 @@ def to_mono(pcm: bytes, channels: int) -> bytes:
     Raises:
         ValueError: *channels* is less than 1.
     """
-    if channels < 1:
-        raise ValueError(f"channels must be 1 or more, not {channels}")
+    check_count("channels", channels, 1)
     if channels == 1:
         return pcm
     samples = to_samples(pcm)
@@ -115,12 +120,13 @@ class SampleAligner:
     """
 
     def __init__(self, width: int = 2) -> None:
+        check_count("width", width, 1)
         self._width = width
         self._rest = b""
 
     def feed(self, data: bytes) -> bytes:
         """Add *data* and return the whole samples that there are now."""
-        data = self._rest + data
+        data = self._rest + as_bytes(data)
         whole = len(data) - len(data) % self._width
         self._rest = data[whole:]
         return data[:whole]

@@ -16,8 +16,9 @@ from functools import lru_cache
 from operator import mul
 from typing import Any
 
+from .._checks import check_rate
 from ._extras import installed, require
-from ._samples import from_floats, to_samples
+from ._samples import as_bytes, from_floats, to_samples
 from .pcm import SampleAligner
 
 
@@ -46,19 +47,14 @@ def resample(pcm: bytes, from_rate: int, to_rate: int) -> bytes:
         ImportError: The rates have hardly a common divisor, and soxr is not installed.
         ValueError: A rate is not positive.
     """
-    _check(from_rate, to_rate)
+    check_rate(from_rate, to_rate)
+    pcm = as_bytes(pcm)
     if from_rate == to_rate:
         return pcm
     if installed("soxr"):
         return _resample_by_soxr(pcm, from_rate, to_rate)
     resampler = Resampler(from_rate, to_rate)
     return resampler.feed(pcm) + resampler.flush()
-
-
-def _check(*rates: int) -> None:
-    for rate in rates:
-        if rate <= 0:
-            raise ValueError(f"a sampling rate is a positive number of Hz, not {rate}")
 
 
 def _resample_by_soxr(pcm: bytes, from_rate: int, to_rate: int) -> bytes:
@@ -89,7 +85,7 @@ class Resampler:
     """
 
     def __init__(self, from_rate: int, to_rate: int) -> None:
-        _check(from_rate, to_rate)
+        check_rate(from_rate, to_rate)
         common = math.gcd(from_rate, to_rate)
         self._up, self._down = to_rate // common, from_rate // common
         if self._up > _MAX_PHASES:

@@ -15,11 +15,12 @@ from array import array
 from collections.abc import Callable, Iterator
 from typing import BinaryIO, NamedTuple
 
-from attrs import frozen
+from attrs import field, frozen
 
+from .._checks import check_rate, not_this
 from .._shown import Shown
 from . import g711
-from ._samples import from_floats
+from ._samples import as_bytes, from_floats
 from .pcm import SAMPLE_RATE, duration_ms, to_mono
 
 
@@ -41,10 +42,16 @@ class Audio(Shown):
     Attributes:
         pcm: 16-bit little-endian mono PCM.
         sample_rate: Its sampling rate in Hz.
+
+    Raises:
+        TypeError: *pcm* is not bytes.
+        ValueError: The sampling rate is not positive.
     """
 
-    pcm: bytes
-    sample_rate: int = SAMPLE_RATE
+    pcm: bytes = field(converter=as_bytes)
+    sample_rate: int = field(
+        default=SAMPLE_RATE, validator=lambda self, name, rate: check_rate(rate)
+    )
 
     def __repr__(self) -> str:
         return f"<Audio {self.duration_ms} ms at {self.sample_rate} Hz>"
@@ -89,6 +96,7 @@ def decode_wav(data: bytes) -> Audio:
         ValueError: It is no WAV file, is cut off, or is coded in a way that is not
             supported; the message says which.
     """
+    data = as_bytes(data)
     if not looks_like_wav(data):
         raise ValueError("this is no WAV file: it does not begin with RIFF … WAVE")
     chunks = dict(_chunks(data))
@@ -196,7 +204,15 @@ def write_wav(target: Path | BinaryIO, pcm: bytes, rate: int = SAMPLE_RATE) -> N
 
     Raises:
         OSError: The file cannot be written.
+        TypeError: *pcm* is not bytes, or *target* no file.
+        ValueError: *pcm* ends within a sample, or *rate* is not positive.
     """
+    pcm = as_bytes(pcm)
+    if len(pcm) % 2:
+        raise ValueError(
+            f"16-bit PCM has an even number of bytes, not {len(pcm)}: decode what is "
+            "of another form, such as G.711"
+        )
     with WavWriter(target, rate) as writer:
         writer.write(pcm)
 
@@ -216,15 +232,20 @@ class WavWriter:
 
     Raises:
         OSError: The file cannot be made.
+        TypeError: *target* is neither.
+        ValueError: *rate* is not positive.
     """
 
     def __init__(self, target: Path | BinaryIO, rate: int = SAMPLE_RATE) -> None:
+        check_rate(rate)
         self._owned = isinstance(target, (str, os.PathLike))
         self._file: BinaryIO
         if isinstance(target, (str, os.PathLike)):
             self._file = open(target, "wb")  # noqa: SIM115 - closed by close()
-        else:
+        elif hasattr(target, "write"):
             self._file = target
+        else:
+            raise not_this("a WAV file is written to a path or an open file", target)
         self._rate = rate
         self._size = 0
         self._closed = False
@@ -251,6 +272,7 @@ class WavWriter:
         Raises:
             RuntimeError: The writer was closed.
         """
+        pcm = as_bytes(pcm)
         with self._lock:
             if self._closed:
                 raise RuntimeError("this WavWriter is closed: make another")

@@ -131,6 +131,57 @@ def test_refuses_arrays_of_other_shapes(shape: tuple[int, ...]) -> None:
         load_audio(numpy.zeros(shape), source_rate=8_000)
 
 
+@pytest.mark.parametrize(
+    ("samples", "kind", "words"),
+    [
+        ([300.0, -300.0], "f8", "up to 300.*divide by full scale"),
+        ([0.1, math.nan], "f4", "up to nan"),
+        ([-math.inf], "f4", "up to inf"),
+        ([100, -100], "i8", "pass array.astype"),
+        ([[0.0] * 65] * 2, "f4", "65 channels.*array.T"),
+    ],
+)
+def test_refuses_arrays_of_noise(samples: Any, kind: str, words: str) -> None:
+    """An array that would be noise, or silence, is refused."""
+    numpy = pytest.importorskip("numpy")
+
+    with pytest.raises(ValueError, match=words):
+        load_audio(numpy.array(samples, kind), source_rate=8_000)
+
+
+def test_clips_floats_that_overshoot() -> None:
+    """Floats may overshoot as a filter lets them, and an array may be empty."""
+    numpy = pytest.importorskip("numpy")
+
+    loaded = load_audio(numpy.array([1.2, -1.2]), source_rate=24_000)
+
+    assert [32_767, -32_768] == list(to_samples(loaded.pcm))
+    assert b"" == load_audio(numpy.array([]), source_rate=24_000).pcm
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        ("https://example.com/a.wav", "URLs are not read: download"),
+        ("data:audio/wav;base64,UklGRg==", "URLs are not read"),
+        ("", "the source is an empty path: name a file"),
+    ],
+)
+def test_refuses_what_names_no_file(source: str, words: str) -> None:
+    """A URL is not looked for on the disk."""
+    with pytest.raises(ValueError, match=words):
+        load_audio(source)
+
+
+@pytest.mark.parametrize("source_rate", [0, -1])
+def test_refuses_no_rate(source_rate: int) -> None:
+    """A rate that is none is not taken for that of the protocol."""
+    with pytest.raises(ValueError, match="positive number of Hz"):
+        load_audio(bytes(9), source_rate=source_rate)
+    with pytest.raises(ValueError, match="positive number of Hz"):
+        frames([bytes(9)], source_rate=source_rate)
+
+
 @pytest.mark.parametrize("kind", ["FLAC", "OGG", "AIFF"])
 def test_loads_other_files(tmp_path: Path, kind: str) -> None:
     """With the extra, other kinds of files are read, from a path and from bytes."""

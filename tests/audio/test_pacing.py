@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -138,8 +140,16 @@ def test_uses_the_real_clock() -> None:
     assert 0.05 <= time.monotonic() - start < 1
 
 
-@pytest.mark.parametrize("options", [{"speed": 0}, {"rate": 0}])
-def test_refuses_no_speed(options: dict[str, int]) -> None:
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"speed": 0}, "speed is more than 0"),
+        ({"speed": math.nan}, "speed is at least 0, and finite, not nan"),
+        ({"rate": 0}, "positive number of Hz, not 0"),
+        ({"bytes_per_sample": 0}, "bytes_per_sample is at least 1"),
+    ],
+)
+def test_refuses_no_speed(options: dict[str, Any], words: str) -> None:
     """Time that stands still is refused when it is asked for."""
-    with pytest.raises(ValueError, match="must be positive"):
-        paced([], **options)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=words):
+        paced([], **options)

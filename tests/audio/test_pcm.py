@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -12,6 +14,8 @@ from realtime_sync.audio import (
     peak_dbfs,
     rms_dbfs,
     to_mono,
+    ulaw_decode,
+    ulaw_encode,
 )
 from realtime_sync.audio._samples import from_floats, from_samples, to_samples
 
@@ -23,6 +27,23 @@ from realtime_sync.audio._samples import from_floats, from_samples, to_samples
 def test_duration_is_never_too_long(size: int, rate: int, expected: int) -> None:
     """A duration is whole milliseconds, rounded down, of whole samples."""
     assert expected == duration_ms(bytes(size), rate)
+
+
+@pytest.mark.parametrize(
+    "function", [duration_ms, rms_dbfs, peak_dbfs, ulaw_encode, ulaw_decode]
+)
+def test_text_is_no_audio(function: Callable[[Any], object]) -> None:
+    """Whatever is not bytes is refused, and views of bytes are as good."""
+    with pytest.raises(TypeError, match=r"audio is bytes .*, not str"):
+        function("abc")
+
+    assert function(b"abcd") == function(memoryview(b"abcd"))
+
+
+def test_no_rate_is_no_duration() -> None:
+    """A sampling rate is positive."""
+    with pytest.raises(ValueError, match="positive number of Hz, not 0"):
+        duration_ms(b"abcd", 0)
 
 
 def test_level_of_silence() -> None:
@@ -47,7 +68,7 @@ def test_mixes_channels() -> None:
 
     assert [200, -5, 32_767] == list(to_samples(to_mono(stereo, 2)))
     assert stereo is to_mono(stereo, 1)
-    with pytest.raises(ValueError, match="channels must be 1 or more"):
+    with pytest.raises(ValueError, match="channels is at least 1, not 0"):
         to_mono(stereo, 0)
 
 

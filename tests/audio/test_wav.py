@@ -7,6 +7,7 @@ import struct
 import wave
 from array import array
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -175,7 +176,8 @@ def test_an_unfinished_file_can_be_read(tmp_path: Path) -> None:
 def test_pads_half_a_sample() -> None:
     """A file ends with a whole sample."""
     file = io.BytesIO()
-    write_wav(file, PCM + b"\1")
+    with WavWriter(file) as writer:
+        writer.write(PCM + b"\1")
 
     assert PCM + b"\1\0" == decode_wav(file.getvalue()).pcm
 
@@ -207,6 +209,52 @@ def test_closes_once(tmp_path: Path) -> None:
 
     with pytest.raises(RuntimeError, match="is closed"):
         writer.write(PCM)
+
+
+@pytest.mark.parametrize(
+    ("pcm", "rate", "error", "words"),
+    [
+        (b"abc", 24_000, ValueError, "even number of bytes, not 3"),
+        ("abcd", 24_000, TypeError, "audio is bytes .*, not str"),
+        (Audio(PCM), 24_000, TypeError, r"its pcm\), not realtime_sync\.audio"),
+        (PCM, 0, ValueError, "positive number of Hz, not 0"),
+        (PCM, 8e3, TypeError, "whole number of Hz, not float"),
+    ],
+)
+def test_refuses_what_is_no_pcm(
+    tmp_path: Path, pcm: Any, rate: Any, error: type[Exception], words: str
+) -> None:
+    """What is no 16-bit PCM is refused before there is a file."""
+    path = tmp_path / "a.wav"
+    with pytest.raises(error, match=words):
+        write_wav(path, pcm, rate)
+
+    assert not path.exists()
+
+
+def test_writes_to_a_file_only() -> None:
+    """A target that is no file, such as audio in its place, is a TypeError."""
+    with pytest.raises(TypeError, match="a path or an open file, not bytes"):
+        write_wav(PCM, PCM)  # type: ignore[arg-type]
+
+
+def test_writes_samples_of_any_view() -> None:
+    """A view of samples is as long as its bytes are."""
+    file = io.BytesIO()
+    with WavWriter(file) as writer:
+        writer.write(memoryview(array("h", [1, 2, 3])))
+
+    assert 6 == len(decode_wav(file.getvalue()).pcm)
+
+
+def test_audio_is_bytes_at_a_rate() -> None:
+    """What has no length or no rate is no audio; any bytes-like object is."""
+    with pytest.raises(TypeError, match=r"audio is bytes .*, not str"):
+        Audio("abc")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="positive number of Hz"):
+        Audio(PCM, 0)
+
+    assert Audio(PCM) == Audio(bytearray(PCM))
 
 
 def test_audio_shows_its_length() -> None:
