@@ -7,13 +7,14 @@ import itertools
 import ssl
 import time
 import weakref
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import attrs
 
+from . import _client_settings as valid
 from ._asking.shortcuts import Shortcuts
 from ._channel.inbox import MAX_UNREAD
 from ._channel.keepalive import Keepalive
@@ -49,6 +50,11 @@ Functions = Iterable[Callable[..., Any]] | Mapping[str, Callable[..., Any]]
 
 _NO_HEADERS: Mapping[str, str] = {}
 _numbers = itertools.count(1)  # name the threads of connections
+
+
+def _kept(functions: Any) -> Any:
+    """Return functions for every connection: an iterator would be used up by one."""
+    return tuple(functions) if isinstance(functions, Iterator) else functions
 
 
 @attrs.frozen
@@ -96,41 +102,70 @@ class RealtimeClient(Shortcuts):
         make_transport: Makes the transport of each connection; for tests.
 
     Raises:
-        ValueError: The endpoint and the other settings do not go together.
-        TypeError: The credential is of no known kind.
+        ValueError: A setting has no such value, or does not go with the endpoint.
+        TypeError: A setting is of another kind; the message says of which.
     """
 
     endpoint: str
     credential: Credential | None = attrs.field(default=None, repr=False)
-    model: str | None = attrs.field(default=None, kw_only=True)
-    api_version: str | None = attrs.field(default=None, kw_only=True)
+    model: str | None = attrs.field(default=None, kw_only=True, validator=valid.TEXT)
+    api_version: str | None = attrs.field(
+        default=None, kw_only=True, validator=valid.TEXT
+    )
     session: RealtimeSession | Mapping[str, Any] | None = attrs.field(
-        default=None, kw_only=True
+        default=None, kw_only=True, validator=valid.SESSION
     )
-    functions: Functions = attrs.field(default=(), kw_only=True)
+    functions: Functions = attrs.field(
+        default=(), kw_only=True, converter=_kept, validator=valid.FUNCTIONS
+    )
     keep_audio: bool = attrs.field(default=False, kw_only=True)
-    scope: str | None = attrs.field(default=None, kw_only=True)
+    scope: str | None = attrs.field(default=None, kw_only=True, validator=valid.TEXT)
     headers: Mapping[str, str] = attrs.field(
-        default=_NO_HEADERS, kw_only=True, repr=False
+        default=_NO_HEADERS, kw_only=True, repr=False, validator=valid.HEADERS
     )
-    user_agent: str | None = attrs.field(default=None, kw_only=True)
-    proxy: str | None = attrs.field(default=None, kw_only=True, repr=False)
-    ssl_context: ssl.SSLContext | None = attrs.field(default=None, kw_only=True)
-    open_timeout: float | None = attrs.field(default=20.0, kw_only=True)
-    close_timeout: float = attrs.field(default=5.0, kw_only=True)
-    ping_interval: float | None = attrs.field(default=20.0, kw_only=True)
-    ping_timeout: float | None = attrs.field(default=20.0, kw_only=True)
+    user_agent: str | None = attrs.field(
+        default=None, kw_only=True, validator=valid.TEXT
+    )
+    proxy: str | None = attrs.field(
+        default=None, kw_only=True, repr=False, validator=valid.TEXT
+    )
+    ssl_context: ssl.SSLContext | None = attrs.field(
+        default=None, kw_only=True, validator=valid.SSL_CONTEXT
+    )
+    open_timeout: float | None = attrs.field(
+        default=20.0, kw_only=True, validator=valid.SECONDS_OR_NONE
+    )
+    close_timeout: float = attrs.field(
+        default=5.0, kw_only=True, validator=valid.SECONDS
+    )
+    ping_interval: float | None = attrs.field(
+        default=20.0, kw_only=True, validator=valid.SECONDS_OR_NONE
+    )
+    ping_timeout: float | None = attrs.field(
+        default=20.0, kw_only=True, validator=valid.SECONDS_OR_NONE
+    )
     reconnect: ReconnectPolicy | None = attrs.field(
-        default=ReconnectPolicy(), kw_only=True
+        default=ReconnectPolicy(), kw_only=True, validator=valid.RECONNECT
     )
-    max_queue: int = attrs.field(default=1024 * 1024, kw_only=True)
-    max_message_bytes: int = attrs.field(default=16 * 1024 * 1024, kw_only=True)
-    max_unread: int = attrs.field(default=MAX_UNREAD, kw_only=True)
-    max_kept: int = attrs.field(default=MAX_KEPT, kw_only=True)
+    max_queue: int = attrs.field(
+        default=1024 * 1024, kw_only=True, validator=valid.SIZE
+    )
+    max_message_bytes: int = attrs.field(
+        default=16 * 1024 * 1024, kw_only=True, validator=valid.SIZE
+    )
+    max_unread: int = attrs.field(
+        default=MAX_UNREAD, kw_only=True, validator=valid.SIZE
+    )
+    max_kept: int = attrs.field(default=MAX_KEPT, kw_only=True, validator=valid.SIZE)
     logging_enable: bool = attrs.field(default=False, kw_only=True)
-    telemetry: Telemetry | None = attrs.field(default=None, kw_only=True, repr=False)
+    telemetry: Telemetry | None = attrs.field(
+        default=None, kw_only=True, repr=False, validator=valid.TELEMETRY
+    )
     make_transport: Callable[[], Transport] = attrs.field(
-        default=WebSocketTransport, kw_only=True, repr=False
+        default=WebSocketTransport,
+        kw_only=True,
+        repr=False,
+        validator=valid.MAKE_TRANSPORT,
     )
 
     def __attrs_post_init__(self) -> None:
@@ -193,7 +228,11 @@ class RealtimeClient(Shortcuts):
         emulator.start()
         settings.setdefault("model", "gpt-realtime")
         settings.setdefault("proxy", "")  # it is on this machine
-        client = cls(emulator.endpoint, "emulator", **settings)
+        try:
+            client = cls(emulator.endpoint, "emulator", **settings)
+        except BaseException:  # nobody else knows of the emulator
+            emulator.close()
+            raise
         weakref.finalize(client, emulator.close)
         return client
 
@@ -216,12 +255,17 @@ class RealtimeClient(Shortcuts):
             call_id: Join the session of a WebRTC or SIP call instead of a new one.
 
         Raises:
+            ValueError: The *session* is not in wire form, or *call_id* is empty.
             AuthenticationError: The server does not accept the credential.
             HandshakeError: The server refused the upgrade.
             ConnectError: No connection came about.
             ServerError: The server refused the session's settings.
             TimeoutError: It took longer than *open_timeout*.
         """
+        if call_id == "":
+            raise ValueError(
+                "call_id is empty: no call is named, None begins a session"
+            )
         endpoint = self._resolve(model=self.model, call_id=call_id)
         connection = self._open(RealtimeConnection, endpoint)
         if self.keep_audio if keep_audio is None else keep_audio:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import threading
 from collections.abc import Mapping
 from typing import Any
 
@@ -45,6 +47,72 @@ def request_of(transport: FakeTransport) -> ConnectRequest:
 
 def refuse(event: Any) -> Any:
     return [scripted.refusal(event.event_id, param="session.voice")]
+
+
+def function() -> None:
+    """Do nothing."""
+
+
+WRONG: list[tuple[dict[str, Any], str]] = [
+    ({"reconnect": False}, "a ReconnectPolicy, or None to leave .*, not bool"),
+    ({"functions": function}, "a list of functions, .* not function"),
+    ({"functions": [function, "tell"]}, "holds functions, not str"),
+    ({"open_timeout": "3"}, "a number of seconds above 0, or None .*, not str"),
+    ({"open_timeout": True}, "not bool"),
+    ({"close_timeout": None}, "a number of seconds above 0, not NoneType"),
+    ({"ping_interval": "20"}, "not str"),
+    ({"ssl_context": "ca.pem"}, r"ssl.create_default_context\(cafile="),
+    ({"proxy": 8080}, "proxy is a str, or None, not int"),
+    ({"telemetry": True}, "a realtime_sync.Telemetry"),
+    ({"headers": {"a": 1}}, "a mapping of str to str"),
+    ({"session": "Be brief."}, "a RealtimeSession or a mapping"),
+    ({"model": 5}, "model is a str"),
+    ({"max_queue": None}, "max_queue is a whole number"),
+    ({"make_transport": FakeTransport()}, "a function that returns a Transport"),
+]
+
+
+class TestWrongSettings:
+    @pytest.mark.parametrize(("settings", "words"), WRONG)
+    def test_another_kind(self, settings: dict[str, Any], words: str) -> None:
+        """What a setting cannot be is told where it is given, with the remedy."""
+        with pytest.raises(TypeError, match=words):
+            RealtimeClient("ws://127.0.0.1:9", "key", **settings)
+
+    @pytest.mark.parametrize("value", [0, -1, math.nan])
+    @pytest.mark.parametrize("name", ["open_timeout", "close_timeout", "ping_interval"])
+    def test_no_time(self, name: str, value: float) -> None:
+        """Nobody can wait for that long."""
+        with pytest.raises(ValueError, match=f"{name} is a number of seconds above 0"):
+            RealtimeClient("ws://127.0.0.1:9", "key", **{name: value})
+
+    @pytest.mark.parametrize("name", ["max_queue", "max_message_bytes", "max_kept"])
+    def test_no_size(self, name: str) -> None:
+        """A limit leaves room for something."""
+        with pytest.raises(ValueError, match=f"{name} is at least 1, not 0"):
+            RealtimeClient("ws://127.0.0.1:9", "key", **{name: 0})
+
+    def test_functions_of_a_generator(self) -> None:
+        """Every connection has the functions, not only the first one."""
+        client = RealtimeClient(
+            "ws://127.0.0.1:9", "key", functions=(each for each in [function])
+        )
+
+        assert (function,) == client.functions
+
+    def test_the_emulator_of_no_client(self) -> None:
+        """An emulator whose client could not be made has ended."""
+        before = set(threading.enumerate())
+        with pytest.raises(TypeError, match="typo"):
+            RealtimeClient.emulated(typo=1)
+
+        assert before >= set(threading.enumerate())
+
+    def test_no_call(self) -> None:
+        """An empty id does not begin a session instead of joining a call."""
+        client = RealtimeClient("ws://127.0.0.1:9", "key", model="model")
+        with pytest.raises(ValueError, match="call_id is empty"):
+            client.connect(call_id="")
 
 
 class TestSettings:
