@@ -10,12 +10,13 @@ import sys
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import scripted
 
 import realtime_sync
-from realtime_sync import RealtimeClient, ServerError
+from realtime_sync import RealtimeClient, ServerError, restoration
 from realtime_sync.emulator import (
     EmulatorSettings,
     RealtimeEmulator,
@@ -122,6 +123,28 @@ def test_goes_on_in_another_process(
     assert ids == [item.id for item in items[:6]]
     assert "Remember the number seven." == items[0].content[0].text
     assert ("add", "7") == (items[3].name, items[4].output)
+
+
+def test_the_text_will_do(client: RealtimeClient) -> None:
+    """What `to_json()` returned is restored as it is."""
+    taken = converse(client)
+
+    assert restoration(json.loads(taken)) == restoration(taken)
+
+
+@pytest.mark.parametrize(
+    ("taken", "error", "words"),
+    [
+        (None, TypeError, "the text of .*, not NoneType"),
+        ([], TypeError, "not list"),
+        ("conversation.json", ValueError, "a snapshot in writing is the text of"),
+        ("[]", ValueError, "expected a snapshot of version 1, not None"),
+    ],
+)
+def test_what_is_no_snapshot(taken: Any, error: type[Exception], words: str) -> None:
+    """What was not taken from a conversation is refused, with what to take."""
+    with pytest.raises(error, match=words):
+        restoration(taken)
 
 
 def test_audio_that_was_kept_goes_along(

@@ -31,6 +31,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import attrs
+import orjson
 
 from ..protocol._model import UNSET, UnknownObject
 from ..protocol.client_events import ConversationItemCreate
@@ -108,36 +109,59 @@ def snapshot(
     }
 
 
-def restoration(taken: Mapping[str, Any]) -> Restoration:
+def restoration(taken: Mapping[str, Any] | str) -> Restoration:
     """
     Plan how to tell a conversation to a new connection.
 
     Args:
-        taken: From `Conversation.snapshot()`, straight or by way of JSON.
+        taken: From `Conversation.snapshot()`, straight or by way of JSON; or the text
+            of `Conversation.to_json()`.
 
     Raises:
         ValueError: It is no snapshot, or one of a later version of this library.
+        TypeError: It is neither a mapping nor text.
         DecodeError: An item in it is damaged.
     """
-    if taken.get("version") != VERSION or not isinstance(taken.get("items"), list):
-        raise ValueError(
-            f"expected a snapshot of version {VERSION}, not {taken.get('version')!r}; "
-            "take it with Conversation.snapshot(), and restore it with the same or a "
-            "later version of realtime_sync"
-        )
+    taken = _snapshot_of(taken)
     planner = _Planner()
     items: list[Item] = [structure(_item_of(each), Item) for each in taken["items"]]
     events = [event for item in items for event in planner.plan(item)]
     return Restoration(events=tuple(events), losses=tuple(planner.losses))
 
 
-def restore_events(taken: Mapping[str, Any]) -> list[ConversationItemCreate]:
+def restore_events(taken: Mapping[str, Any] | str) -> list[ConversationItemCreate]:
     """
     Return what to send to a new connection to restore a snapshot.
 
     It is the *events* of `restoration()`, which also tells what they cannot bring back.
     """
     return list(restoration(taken).events)
+
+
+def _snapshot_of(taken: Mapping[str, Any] | str) -> Mapping[str, Any]:
+    if not isinstance(taken, (Mapping, str)):
+        raise TypeError(
+            "a snapshot is a mapping, or the text of Conversation.to_json(), not "
+            f"{type(taken).__name__}"
+        )
+    found = _parsed(taken) if isinstance(taken, str) else taken
+    version = found.get("version") if isinstance(found, Mapping) else None
+    if version != VERSION or not isinstance(found.get("items"), list):
+        raise ValueError(
+            f"expected a snapshot of version {VERSION}, not {version!r}; "
+            "take it with Conversation.snapshot(), and restore it with the same or a "
+            "later version of realtime_sync"
+        )
+    return found
+
+
+def _parsed(text: str) -> Any:
+    try:
+        return orjson.loads(text)
+    except ValueError as exc:
+        raise ValueError(
+            f"a snapshot in writing is the text of Conversation.to_json(): {exc}"
+        ) from exc
 
 
 def _item_of(record: Any) -> Mapping[str, Any]:
