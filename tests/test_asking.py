@@ -6,11 +6,13 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 import scripted
 
 from realtime_sync import (
+    Audio,
     ConnectionClosed,
     ConversationItemDone,
     McpApprovalRequest,
@@ -112,6 +114,33 @@ def test_ask_about_something_else(client: RealtimeClient) -> None:
     """A question of another type is refused with the types that there are."""
     with client.connect() as connection, pytest.raises(TypeError, match="not int"):
         connection.ask(7)  # type: ignore[arg-type]
+
+
+def test_ask_with_audio_of_the_protocol(client: RealtimeClient) -> None:
+    """The part of an item that has the name of a recording is told from it."""
+    with client.connect() as connection, pytest.raises(TypeError) as caught:
+        connection.ask(Audio(transcript="Hello."))  # type: ignore[arg-type]
+
+    assert (
+        "a question is text (str) or a recording (pathlib.Path, bytes or "
+        "realtime_sync.audio.Audio), not realtime_sync.Audio"
+    ) == str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("images", "words"),
+    [
+        ("a.png", r"images is a list \(of one: \[image\]\), not str"),
+        (Path("a.png"), "images is a list .*, not pathlib"),
+        (None, "images is a list .*, not NoneType"),
+        ([PNG], "an image is a path or a URL .*, not bytes"),
+    ],
+    ids=repr,
+)
+def test_ask_about_no_images(client: RealtimeClient, images: Any, words: str) -> None:
+    """One image is not taken for several, letter by letter."""
+    with client.connect() as connection, pytest.raises(TypeError, match=words):
+        connection.ask("What is this?", images=images)
 
 
 def test_transcribe_a_path(client: RealtimeClient, recording: Path) -> None:
