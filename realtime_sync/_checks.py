@@ -13,6 +13,7 @@ __all__ = [
     "check_count",
     "check_path",
     "check_rate",
+    "check_text",
     "check_timeout",
     "not_this",
     "type_name",
@@ -96,6 +97,20 @@ def check_timeout(timeout: Any) -> None:
         raise ValueError(
             f"timeout is at least 0 seconds, or None for no limit, not {timeout}"
         )
+
+
+def check_text(name: str, text: object) -> None:
+    """
+    Refuse what is no text.
+
+    Raises:
+        TypeError: It is no str.
+        ValueError: It is empty.
+    """
+    if not isinstance(text, str):
+        raise not_this(f"{name} is a str", text)
+    if not text:
+        raise ValueError(f"{name} is empty")
 
 
 def check_path(name: str, path: object) -> None:

@@ -18,6 +18,7 @@ from urllib.parse import quote, urlsplit
 
 import attrs
 
+from ._checks import check_timeout
 from ._logging import PUBLIC_HEADERS
 from ._recovery.opening import USER_AGENT
 from ._secrets import hide_secrets, secrets_of
@@ -61,6 +62,7 @@ class ControlPipeline:
     _client: RealtimeClient
     _endpoint: Endpoint
     _pipeline: PipelineClient[Any, Any] | None = attrs.field(init=False, default=None)
+    _closed: bool = attrs.field(init=False, default=False)
 
     def send(self, request: HttpRequest, timeout: float | None) -> HttpResponse:
         """
@@ -75,7 +77,9 @@ class ControlPipeline:
             ControlError: The server refused the request.
             ConnectError: There was no answer.
             TimeoutError: There was none in time.
+            RuntimeError: It was closed.
         """
+        check_timeout(timeout)
         limits: dict[str, Any] = {} if timeout is None else {"timeout": timeout}
         with _foreign_errors(request.url, timeout):
             response: HttpResponse = self._open().send_request(
@@ -86,12 +90,15 @@ class ControlPipeline:
         return response
 
     def close(self) -> None:
-        """Close what is open; the next request opens it again."""
+        """Close what is open; idempotent."""
+        self._closed = True
         pipeline, self._pipeline = self._pipeline, None
         if pipeline is not None:
             pipeline.close()
 
     def _open(self) -> PipelineClient[Any, Any]:
+        if self._closed:
+            raise RuntimeError("this ControlClient is closed: make another")
         if self._pipeline is None:
             # Two threads may both make one: the second is as good, and opens nothing.
             self._pipeline = _make_pipeline(self._client, self._endpoint)

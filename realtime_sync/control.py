@@ -22,7 +22,9 @@ from urllib.parse import quote, urlsplit
 
 import attrs
 
+from ._checks import check_text, not_this
 from ._control_pipeline import ControlPipeline
+from .client import RealtimeClient
 from .endpoints import Endpoint, resolve_endpoint
 from .errors import DecodeError, RemoteProtocolError
 from .protocol._model import hide
@@ -32,8 +34,6 @@ from .protocol.sessions import RealtimeSession, TranscriptionSession, Translatio
 
 if TYPE_CHECKING:
     from azure.core.rest import HttpResponse
-
-    from .client import RealtimeClient
 
 
 __all__ = ["ControlClient", "EphemeralKey", "RealtimeCall"]
@@ -96,6 +96,7 @@ class ControlClient:
     - `ControlError` where it refuses the request,
     - `ConnectError` where there is no answer, and `TimeoutError` where there is none in
       time,
+    - `RuntimeError` where it was closed,
 
     after the tries that make sense. Times are in seconds.
 
@@ -103,11 +104,14 @@ class ControlClient:
         client: Whose settings to use.
 
     Raises:
+        TypeError: It is no client.
         ValueError: The client speaks Azure's preview, or has an endpoint that no HTTP
             operation can be derived from.
     """
 
     def __init__(self, client: RealtimeClient) -> None:
+        if not isinstance(client, RealtimeClient):
+            raise not_this("a ControlClient is made of a RealtimeClient", client)
         self._client = client
         self._endpoint = _endpoint_of(client)
         self._pipeline = ControlPipeline(client, self._endpoint)
@@ -127,7 +131,7 @@ class ControlClient:
         return f"<ControlClient {self._endpoint.host}>"
 
     def close(self) -> None:
-        """Close the connections that are kept for the next request, if there is one."""
+        """Close the connections that are kept for the next request; idempotent."""
         self._pipeline.close()
 
     # Keys
@@ -186,6 +190,7 @@ class ControlClient:
         Raises:
             RemoteProtocolError: The answer does not say which call it is for.
         """
+        check_text("offer", offer)
         is_bound = isinstance(self._client.credential, EphemeralKey)
         if is_bound and session is None and self._client.session is None:
             body: dict[str, Any] = {"content": offer.encode()}
@@ -257,6 +262,7 @@ class ControlClient:
                 ``sip:agent@example.com``.
             timeout: For all tries together; None for no limit.
         """
+        check_text("target_uri", target_uri)
         self._command(call_id, "refer", timeout, {"target_uri": target_uri})
 
     def hangup_call(self, call_id: str, *, timeout: float | None = _TIMEOUT) -> None:
@@ -278,8 +284,7 @@ class ControlClient:
         timeout: float | None,
         content: Mapping[str, Any] | None,
     ) -> None:
-        if not call_id:
-            raise ValueError("call_id is empty: give the id of a call (rtc_…)")
+        check_text("call_id", call_id)
         path = f"realtime/calls/{quote(call_id, safe='')}/{verb}"
         self._post(path, timeout, **({} if content is None else {"json": content}))
 
@@ -316,8 +321,10 @@ def _endpoint_of(client: RealtimeClient) -> Endpoint:
 
 
 def _as_session(session: AnySession | Mapping[str, Any]) -> AnySession:
-    if not isinstance(session, Mapping):
+    if isinstance(session, (RealtimeSession, TranscriptionSession, TranslationSession)):
         return session
+    if not isinstance(session, Mapping):
+        raise not_this("a session is a model of the protocol or a mapping", session)
     kind = session.get("type", "realtime")
     if kind not in _SESSIONS:
         raise ValueError(f"type is one of {', '.join(_SESSIONS)}, not {kind!r}")

@@ -16,13 +16,15 @@ send nothing: they show what the network, a proxy and TLS have to say by themsel
 from __future__ import annotations
 
 import contextlib
+import os
 import time
 from collections.abc import Callable, Generator
-from pathlib import Path
 from typing import Literal
 
 import attrs
 
+from ._checks import check_amount, check_path
+from ._client_maker import MakeClient, check_maker
 from ._doctor.network import (
     check_dns,
     check_proxy,
@@ -41,7 +43,6 @@ from ._doctor.session import (
 from ._doctor.token import check_credential
 from ._doctor.way import Finding, Way
 from ._remedies import what_and_remedy
-from .client import RealtimeClient
 from .errors import RealtimeError
 
 
@@ -96,9 +97,9 @@ _TOLD = (RealtimeError, OSError, ValueError, TypeError, RuntimeError, ImportErro
 
 
 def diagnose(
-    make_client: Callable[[], RealtimeClient],
+    make_client: MakeClient,
     *,
-    question: Path | None = None,
+    question: str | os.PathLike[str] | None = None,
     timeout: float = 20.0,
     on_start: Callable[[str], object] = lambda name: None,
 ) -> Generator[Check, None, None]:
@@ -109,12 +110,26 @@ def diagnose(
     ends the walk; what was opened is closed, also if the iterator is not used up.
 
     Args:
-        make_client: Makes the client; an error in it is that of the first step.
-        question: A recording to ask aloud; a written question is asked without.
+        make_client: Makes the client, an error in which is that of the first step; or
+            is the client.
+        question: The path of a recording to ask aloud; a written question is asked
+            without.
         timeout: Seconds that a step may take.
         on_start: Is called with the name of each step before it is taken.
+
+    Raises:
+        TypeError: An argument is of the wrong type.
+        ValueError: *timeout* is negative, or *question* names no file.
     """
+    check_maker(make_client)
+    check_amount("timeout", timeout)
+    if question is not None:
+        check_path("question", question)
     way = Way(make_client=make_client, question=question, timeout=timeout)
+    return _walk(way, on_start)
+
+
+def _walk(way: Way, on_start: Callable[[str], object]) -> Generator[Check, None, None]:
     failed = False
     with contextlib.closing(way):
         for name, check in _CHECKS.items():

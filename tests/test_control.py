@@ -5,9 +5,10 @@ from __future__ import annotations
 import io
 import json
 import logging
+import math
 import pickle
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import attrs
@@ -453,14 +454,53 @@ class TestPipeline:
         assert repr(control).startswith("<ControlClient 127.0.0.1:")
 
     def test_close(self, client: RealtimeClient) -> None:
-        """What was never used can be closed, twice; and what was closed, used."""
-        control = ControlClient(client)
+        """It can be closed twice, used or not, and then says what to do."""
+        unused = ControlClient(client)
+        unused.close()
+        unused.close()
+        with ControlClient(client) as control:
+            control.create_client_secret()
         control.close()
-        control.close()
-        control.create_client_secret()
-        control.close()
-        control.create_client_secret()
-        control.close()
+
+        with pytest.raises(RuntimeError, match="is closed: make another"):
+            control.create_client_secret()
+
+
+class TestArguments:
+    """What is wrong is said where it was passed, and nothing is sent."""
+
+    @pytest.mark.parametrize("client", ["https://r.openai.azure.com", None])
+    def test_no_client(self, client: Any) -> None:
+        """It is made of a client, whose credential and settings it takes."""
+        with pytest.raises(TypeError, match="is made of a RealtimeClient, not"):
+            ControlClient(client)
+
+    @pytest.mark.parametrize(
+        ("send", "error", "words"),
+        [
+            (lambda c: c.create_client_secret("x"), TypeError, "model .*, not str"),
+            (lambda c: c.accept_call(None), TypeError, "call_id is a str, not None"),
+            (lambda c: c.accept_call(""), ValueError, "call_id is empty"),
+            (lambda c: c.create_call(b"v=0"), TypeError, "offer is a str, not bytes"),
+            (lambda c: c.refer_call("c", None), TypeError, "target_uri is a str"),
+            (lambda c: c.hangup_call("c", timeout=-1), ValueError, "timeout is at"),
+            (lambda c: c.hangup_call("c", timeout=math.nan), ValueError, "not nan"),
+            (lambda c: c.hangup_call("c", timeout="5"), TypeError, "seconds, .* str"),
+        ],
+    )
+    def test_wrong(
+        self,
+        service: Service,
+        control: ControlClient,
+        send: Callable[[ControlClient], object],
+        error: type[Exception],
+        words: str,
+    ) -> None:
+        """An argument of the wrong type or value is named."""
+        with pytest.raises(error, match=words):
+            send(control)
+
+        assert [] == service.requests
 
 
 def test_unused_imports_stay_out() -> None:

@@ -80,6 +80,39 @@ def test_walks_to_the_first_sound(emulator: RealtimeEmulator) -> None:
     assert all(check.seconds >= 0 for check in checks)
 
 
+def test_takes_a_client(emulator: RealtimeEmulator) -> None:
+    """A client does as well as a function that makes one."""
+    first = next(diagnose(_client(emulator.endpoint)))
+
+    assert ("settings", "ok") == (first.name, first.status)
+
+
+@pytest.mark.parametrize(
+    ("client", "options", "error", "words"),
+    [
+        (None, {}, TypeError, "client is a RealtimeClient, or .*, not NoneType"),
+        (RealtimeClient, {}, TypeError, "not the class itself"),
+        (_client, {"timeout": -1}, ValueError, "timeout is at least 0"),
+        (_client, {"timeout": "5"}, TypeError, "timeout is a number, not str"),
+        (_client, {"question": b"RIFF"}, TypeError, "question is a path .* bytes"),
+    ],
+)
+def test_wrong_argument(
+    client: Any, options: dict[str, Any], error: type[Exception], words: str
+) -> None:
+    """What no step could be taken with is refused at the call."""
+    with pytest.raises(error, match=words):
+        diagnose(client, **options)
+
+
+def test_maker_of_something_else() -> None:
+    """A function that makes no client fails the first step."""
+    failed = next(diagnose(lambda: 7))  # type: ignore[arg-type, return-value]
+
+    assert "failed" == failed.status
+    assert "the function that makes a client returns one, not int" == failed.summary
+
+
 def test_asks_a_recorded_question(emulator: RealtimeEmulator) -> None:
     """With a recording the last step is a turn that is asked aloud."""
     client = _client(emulator.endpoint)

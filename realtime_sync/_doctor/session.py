@@ -12,6 +12,7 @@ from typing import Any
 import attrs
 
 from .._asking.question import user_message
+from .._client_maker import make_client
 from .._version import VERSION
 from ..client import RealtimeClient
 from ..errors import (
@@ -44,7 +45,7 @@ _SUPPORT = "try again; if it stays, the service's support needs the ids above"
 
 def check_settings(way: Way) -> Finding:
     """Make the client, and complete its endpoint."""
-    way.client = way.make_client()
+    way.client = make_client(way.make_client)
     way.endpoint = way.client._resolve(model=way.client.model)
     endpoint = way.endpoint
     return Finding(

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from pathlib import Path
+import os
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import attrs
@@ -15,6 +15,7 @@ from ..endpoints import Endpoint
 
 
 if TYPE_CHECKING:
+    from .._client_maker import MakeClient
     from ..client import RealtimeClient
     from ..connection import RealtimeConnection
 
@@ -46,7 +47,7 @@ class Way:
     How far the way was walked. For one thread.
 
     Attributes:
-        make_client: Makes the client.
+        make_client: Makes the client, or is it.
         question: A recording to ask aloud, or None.
         timeout: Seconds that a step may take.
         client: The client, once there is one.
@@ -59,8 +60,8 @@ class Way:
         notes: Lines to be told with the current step, also if it fails.
     """
 
-    make_client: Callable[[], RealtimeClient]
-    question: Path | None
+    make_client: MakeClient
+    question: str | os.PathLike[str] | None
     timeout: float
     client: RealtimeClient = attrs.field(init=False)
     endpoint: Endpoint = attrs.field(init=False)
