@@ -31,9 +31,11 @@ import logging
 import time
 import weakref
 from collections.abc import Callable, Mapping
+from numbers import Real
 from typing import Any, Literal
 
 from ._channel.monitor import Monitor
+from ._checks import check_amount, check_count, check_timeout, type_name
 from ._playback.feed import AudioFeed
 from ._playback.interruption import (
     Interruption,
@@ -45,7 +47,7 @@ from ._playback.interruption import (
 )
 from ._playback.line import Line, Part
 from ._playback.output_settings import OutputSettings
-from ._playback.player import PlaybackConnection, Player
+from ._playback.player import PlaybackConnection, Player, check_player
 from .errors import ConnectionClosed
 from .protocol._model import ServerEvent
 from .protocol.items import Audio, OutputAudio
@@ -88,6 +90,9 @@ class Playback:
         monitor: The lock of the connection's state.
         clock: Returns seconds, as `time.monotonic()` does.
 
+    Raises:
+        TypeError: The player is none.
+
     Attributes:
         settings: What the session says about the audio that arrives.
     """
@@ -100,10 +105,13 @@ class Playback:
         monitor: Monitor | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        if player is not None:
+            check_player(player, "flush")
         self._connection = connection
         self._player = player
         self._monitor = monitor or Monitor()
         self._clock = clock
+        self._is_misled = False  # by the player, which was told to its author
         self._told_by: Literal["reports", "feed", "clock"] = "clock"
         self._line = Line()
         self._last: Part | None = None  # the one that audio arrives for
@@ -152,8 +160,8 @@ class Playback:
                 been given it plays, so less is better for a player that blocks.
             timeout: Seconds to wait for each chunk; None for no limit.
         """
-        if chunk_ms < 1:
-            raise ValueError(f"chunk_ms is at least 1, not {chunk_ms}")
+        check_count("chunk_ms", chunk_ms, 1)
+        check_timeout(timeout)
         feed = AudioFeed(
             self._monitor,
             chunk_ms=chunk_ms,
@@ -186,7 +194,7 @@ class Playback:
             RuntimeError: There is a player, which knows better.
         """
         with self._monitor.lock:
-            self._check_report(ms)
+            self._check_report("ms", ms)
             self._line.hear_of_item(item_id, ms)
 
     def played_bytes(self, count: int) -> None:
@@ -201,7 +209,7 @@ class Playback:
             RuntimeError: There is a player, which knows better.
         """
         with self._monitor.lock:
-            self._check_report(count)
+            self._check_report("count", count)
             self._line.advance(count)
 
     def interrupt(
@@ -228,9 +236,12 @@ class Playback:
             What was done.
 
         Raises:
+            ValueError: *played_ms* is infinite or NaN.
             ConnectionClosed: The connection has ended. The player has fallen silent all
                 the same.
         """
+        if played_ms is not None:  # who takes off a delay may get less than nothing
+            check_amount("played_ms", max(played_ms, 0))
         with self._monitor.lock:
             cancelled = self._silence()
         told = self._flush_player()
@@ -369,10 +380,20 @@ class Playback:
         if self._player is None:
             return None
         try:
-            return self._player.flush() / 1000
+            heard: object = self._player.flush()
         except Exception:  # one that was closed is silent; the server has to be too
             logger.warning("the player could not be flushed", exc_info=True)
             return None
+        if isinstance(heard, Real):
+            return float(heard) / 1000
+        if not self._is_misled:
+            self._is_misled = True
+            logger.error(
+                "flush() of the player returned %s, not the number of milliseconds "
+                "that were heard; its played_ms is believed instead",
+                type_name(heard),
+            )
+        return self._ask_player()
 
     def _sync(self, told: float | None) -> None:
         if told is not None:
@@ -384,11 +405,10 @@ class Playback:
         if self._told_by == "feed":
             self._line.advance(count)
 
-    def _check_report(self, amount: float) -> None:
+    def _check_report(self, name: str, amount: float) -> None:
         if self._player is not None:
             raise RuntimeError("the player tells what was played: do not report it too")
-        if amount < 0:
-            raise ValueError(f"nothing less than nothing can be played, as {amount}")
+        check_amount(name, amount)
         self._told_by = "reports"
 
     # Private methods: interruption

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gc
+import math
+import re
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -347,9 +349,11 @@ def test_reports_of_nothing_are_tolerated(playback: Playback) -> None:
 
 def test_reports_are_checked(playback: Playback, played: Playback) -> None:
     """Negative reports are refused, and so are reports beside a player."""
-    with pytest.raises(ValueError, match="nothing less than nothing"):
+    with pytest.raises(ValueError, match="ms is at least 0, and finite, not -1"):
         playback.played(-1)
-    with pytest.raises(ValueError, match="nothing less than nothing"):
+    with pytest.raises(ValueError, match="ms is at least 0, and finite, not nan"):
+        playback.played(math.nan)
+    with pytest.raises(ValueError, match="count is at least 0"):
         playback.played_bytes(-1)
     with pytest.raises(RuntimeError, match="do not report it too"):
         played.played(1)
@@ -809,6 +813,58 @@ def test_a_player_that_fails_is_no_reason_to_go_on(
     assert [("cancel", "r1"), ("cut", "i1", 100)] == told(connection)
 
 
+def test_a_player_that_says_nothing_is_asked(
+    played: Playback,
+    player: FakePlayer,
+    connection: FakeConnection,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Where flush() tells no position, `played_ms` does, and the log says so once."""
+    monkeypatch.setattr(player, "flush", lambda: None)
+    server = Server(played)
+    server.speaks_a_response(5000)
+    player.played_ms = 1234
+
+    played.interrupt()
+    server.speaks_a_response(500, 2)
+    player.played_ms = 1300
+    played.interrupt()
+
+    assert [("cut", "i1", 1234), ("cut", "i2", 66)] == told(connection)
+    assert [
+        "flush() of the player returned NoneType, not the number of milliseconds that "
+        "were heard; its played_ms is believed instead"
+    ] == caplog.messages
+
+
+@pytest.mark.parametrize(
+    ("lacking", "words"),
+    [
+        ({"flush": None}, "lacks flush()"),
+        ({"played_ms": lambda: 0}, "lacks played_ms"),
+        ({"flush": None, "played_ms": None}, "lacks flush(), played_ms"),
+    ],
+)
+def test_what_is_no_player(
+    connection: FakeConnection,
+    player: FakePlayer,
+    lacking: dict[str, Any],
+    words: str,
+) -> None:
+    """A player is looked at when it is named, and not when somebody interrupts."""
+    for name, value in lacking.items():
+        setattr(player, name, value)
+    with pytest.raises(TypeError, match=re.escape(words)):
+        Playback(connection, player=player)
+
+
+def test_interruption_takes_a_number(playback: Playback) -> None:
+    """A position that is none is refused before anything falls silent."""
+    with pytest.raises(ValueError, match="played_ms is at least 0, and finite"):
+        playback.interrupt(math.nan)
+
+
 def test_interruption_without_connection(
     playback: Playback, server: Server, connection: FakeConnection
 ) -> None:
@@ -1065,6 +1121,12 @@ def test_chunks_have_a_length(playback: Playback) -> None:
     """A chunk of nothing would never end."""
     with pytest.raises(ValueError, match="chunk_ms is at least 1, not 0"):
         playback.audio(chunk_ms=0)
+
+
+def test_waiting_has_a_length(playback: Playback) -> None:
+    """Nobody waits for less than no time."""
+    with pytest.raises(ValueError, match="timeout is at least 0 seconds"):
+        playback.audio(timeout=-1)
 
 
 def test_feed_on_the_reader_thread_reads_on(connection: FakeConnection) -> None:

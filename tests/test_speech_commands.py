@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -84,6 +85,15 @@ def test_telephone_speech_is_played(connection: RealtimeConnection, law: str) ->
     assert speaker.has(len(plain) - 200)
     assert TONES.transcribe(speaker.heard).startswith(ANSWER[:-1])
     assert len(speaker.heard) <= len(plain)
+
+
+@pytest.mark.parametrize("player", [None, "speaker"])
+def test_what_is_no_player(connection: RealtimeConnection, player: Any) -> None:
+    """What cannot be written to is no player, and the connection stays without one."""
+    with pytest.raises(TypeError, match=r"lacks write\(\), flush\(\), played_ms"):
+        connection.play(player)
+
+    connection.play(FakeSpeaker())
 
 
 def test_what_the_player_raises_is_reported(connection: RealtimeConnection) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from numbers import Real
 from typing import Protocol
 
+from .._checks import type_name
 from ..protocol._model import ClientEvent
 
 
-__all__ = ["Loudspeaker", "PlaybackConnection", "Player"]
+__all__ = ["Loudspeaker", "PlaybackConnection", "Player", "check_player"]
 
 
 class Player(Protocol):
@@ -37,6 +39,31 @@ class Loudspeaker(Player, Protocol):
             pcm: 16-bit mono PCM at 24 kHz, 100 ms at most. Who blocks for longer than
                 these last holds up interruptions.
         """
+
+
+def check_player(player: object, *methods: str) -> None:
+    """
+    Refuse what is no player, when it is named and not when somebody interrupts.
+
+    Args:
+        player: What was passed.
+        methods: What it must have besides *played_ms*.
+
+    Raises:
+        TypeError: It lacks something.
+    """
+    lacking = [f"{name}()" for name in methods if not _has(player, name)]
+    if not isinstance(getattr(player, "played_ms", None), Real):
+        lacking.append("played_ms")
+    if lacking:
+        raise TypeError(
+            f"a player, such as a Speaker, has {'(), '.join(methods)}() and the number "
+            f"of milliseconds played_ms; {type_name(player)} lacks {', '.join(lacking)}"
+        )
+
+
+def _has(player: object, method: str) -> bool:
+    return callable(getattr(player, method, None))
 
 
 class PlaybackConnection(Protocol):

@@ -11,7 +11,7 @@ from ..audio import G711_RATE, SAMPLE_RATE, Resampler
 from ..playback import Playback
 from .feed import AudioFeed
 from .output_settings import OutputSettings
-from .player import Loudspeaker
+from .player import Loudspeaker, check_player
 
 
 __all__ = ["Voice"]
@@ -34,6 +34,7 @@ class Voice:
     def __init__(
         self, player: Loudspeaker, report: Callable[[Exception], object]
     ) -> None:
+        check_player(player, "write", "flush")
         self._player = player
         self._report = report
         # Held from the last look at whether a chunk is wanted until it is written.
