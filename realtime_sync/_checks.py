@@ -52,9 +52,9 @@ def check_count(name: str, value: Any, least: int = 0) -> None:
         raise ValueError(f"{name} is at least {least}, not {value}")
 
 
-def check_amount(name: str, value: Any) -> None:
+def check_amount(name: str, value: Any, *, or_zero: bool = True) -> None:
     """
-    Refuse what is no number of 0 or more.
+    Refuse what is no number of more than 0, *or_zero*.
 
     Raises:
         TypeError: It is no number.
@@ -62,8 +62,9 @@ def check_amount(name: str, value: Any) -> None:
     """
     if isinstance(value, bool) or not isinstance(value, Real):
         raise not_this(f"{name} is a number", value)
-    if not 0 <= float(value) < math.inf:
-        raise ValueError(f"{name} is at least 0, and finite, not {value}")
+    if not 0 <= float(value) < math.inf or not (value or or_zero):
+        least = "at least" if or_zero else "more than"
+        raise ValueError(f"{name} is {least} 0, and finite, not {value}")
 
 
 def check_rate(*rates: Any) -> None:

@@ -16,6 +16,7 @@ from typing import Any
 import attrs
 
 from ._channel.monitor import Monitor
+from ._checks import check_amount, not_this
 from ._shown import Shown
 from .protocol._model import Maybe, ServerEvent
 from .protocol.responses import (
@@ -64,6 +65,10 @@ class Prices:
         transcription_input_other: Its input whose kind the service does not tell.
         transcription_output: Text that it writes.
         transcription_minute: A minute of audio, for models that are billed by duration.
+
+    Raises:
+        TypeError: A price is no number.
+        ValueError: It is negative, infinite or NaN.
     """
 
     input_text: float | None = None
@@ -81,6 +86,12 @@ class Prices:
     transcription_input_other: float | None = None
     transcription_output: float | None = None
     transcription_minute: float | None = None
+
+    def __attrs_post_init__(self) -> None:
+        for field in attrs.fields(Prices):
+            price = getattr(self, field.name)
+            if price is not None:
+                check_amount(field.name, price)
 
 
 @attrs.frozen(kw_only=True)
@@ -172,8 +183,10 @@ class UsageTotals(Shown):
 
         Raises:
             ValueError: A kind of tokens was used that has no price.
-            TypeError: The mapping has a name that no price has.
+            TypeError: It is neither, or has a name that no price has.
         """
+        if not isinstance(prices, (Prices, Mapping)):
+            raise not_this("prices are a Prices or a mapping", prices)
         if not isinstance(prices, Prices):
             prices = Prices(**prices)
         self._ensure_priced(prices)

@@ -470,6 +470,54 @@ def test_bad_arguments(
     assert not path.exists()
 
 
+@pytest.mark.parametrize(
+    "options",
+    [{"max_bytes": "1"}, {"max_queue": 1.5}, {"redact": "text"}],
+    ids=lambda options: next(iter(options)),
+)
+def test_arguments_of_wrong_types(
+    connection: RealtimeConnection, path: Path, options: Json
+) -> None:
+    """Arguments of the wrong type are named before there is a file."""
+    with pytest.raises(TypeError, match=f"^{next(iter(options))} is a .*, not "):
+        Recorder(connection, path, **options)
+
+    assert not path.exists()
+
+
+def test_what_is_no_connection(path: Path) -> None:
+    """A client has no messages: its connections have."""
+    with pytest.raises(TypeError, match="of an open connection, not NoneType"):
+        Recorder(None, path)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("name", "error", "words"),
+    [
+        (None, TypeError, "path is a path .*, not NoneType"),
+        ("", ValueError, "path is an empty path: name a file"),
+        (".", IsADirectoryError, "'.' is a directory: name a file in it"),
+    ],
+)
+def test_what_is_no_file(
+    connection: RealtimeConnection, name: Any, error: type[Exception], words: str
+) -> None:
+    """A recording goes to a file, and never replaces a directory."""
+    with pytest.raises(error, match=words):
+        Recorder(connection, name, overwrite=True)
+
+
+def test_waits_for_no_less_than_nothing(
+    connection: RealtimeConnection, path: Path
+) -> None:
+    """A time to wait that is none is refused."""
+    with Recorder(connection, path) as recorder:
+        with pytest.raises(ValueError, match="timeout is at least 0 seconds"):
+            recorder.flush(float("nan"))
+        with pytest.raises(TypeError, match=r"timeout is a number .*, not str"):
+            recorder.close("5")  # type: ignore[arg-type]
+
+
 # What may go wrong
 
 

@@ -227,6 +227,19 @@ def test_broken_header(path: Path, name: str) -> None:
         read_recording(write(path, {**HEADER, name: "nothing"}))
 
 
+def test_home_of_the_error() -> None:
+    """The error says where it can be imported from."""
+    assert "realtime_sync.recording" == RecordingError.__module__
+
+
+def test_no_path() -> None:
+    """What names no file is refused as such."""
+    with pytest.raises(TypeError, match=r"path is a path .*, not NoneType"):
+        read_recording(None)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="path is an empty path"):
+        read_recording("")
+
+
 def test_no_file(path: Path) -> None:
     """A file that is not there is the system's error."""
     with pytest.raises(FileNotFoundError):

@@ -146,8 +146,17 @@ def test_speed(path: Path) -> None:
 @pytest.mark.parametrize("speed", [0, -1.0, float("nan")])
 def test_bad_speed(path: Path, speed: float) -> None:
     """A speed that leads nowhere is refused."""
-    with pytest.raises(ValueError, match="speed is positive"):
+    with pytest.raises(ValueError, match="speed is more than 0"):
         replay(write(path), speed=speed)
+
+
+def test_bad_timeout(path: Path) -> None:
+    """A time to wait that is none is refused."""
+    with (
+        replay(write(path), speed=None) as playing,
+        pytest.raises(ValueError, match="timeout is at least 0 seconds"),
+    ):
+        playing.run(-1)
 
 
 def test_ends_as_it_ended(path: Path) -> None:

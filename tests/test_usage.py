@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import model_turns as turns
 import pytest
 
@@ -197,6 +199,21 @@ class TestCost:
         assert 4.0 == totals.estimate_cost({"input_text": 4})
         with pytest.raises(TypeError, match="inptu_text"):
             totals.estimate_cost({"inptu_text": 4})
+
+    @pytest.mark.parametrize(
+        ("prices", "error", "words"),
+        [
+            (None, TypeError, "prices are a Prices or a mapping, not NoneType"),
+            ({"input_text": "4"}, TypeError, "input_text is a number, not str"),
+            ({"input_text": -4}, ValueError, "input_text is at least 0"),
+        ],
+    )
+    def test_what_is_no_price(
+        self, prices: Any, error: type[Exception], words: str
+    ) -> None:
+        """A price that cannot be one is named."""
+        with pytest.raises(error, match=words):
+            UsageTotals(input_text=1).estimate_cost(prices)
 
     def test_a_missing_price_is_an_error(self) -> None:
         """What has no price is never taken to be free."""

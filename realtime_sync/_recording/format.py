@@ -67,6 +67,9 @@ class RecordingError(RealtimeError, ValueError):
     """A file is no recording, is damaged, or was written by a later version."""
 
 
+RecordingError.__module__ = "realtime_sync.recording"  # as users import it
+
+
 @attrs.frozen(kw_only=True)
 class RecordedEvent:
     """

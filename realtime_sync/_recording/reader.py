@@ -13,6 +13,7 @@ from typing import Any, BinaryIO, Literal, TypedDict, cast
 import attrs
 import orjson
 
+from .._checks import check_path
 from ..protocol._codec_base64 import to_base64
 from ..protocol.codec import Dialect
 from .format import (
@@ -58,9 +59,12 @@ class Recording:
     Raises:
         RecordingError: It is no recording, or one of a later version.
         OSError: It cannot be read.
+        TypeError: *path* is none.
+        ValueError: *path* is empty.
     """
 
     def __init__(self, path: Source) -> None:
+        check_path("path", path)
         self.path = Path(path)
         self.paths = find_parts(self.path) or [self.path]
         header = _read_header(self.paths[0])

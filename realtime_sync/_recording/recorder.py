@@ -13,6 +13,7 @@ from typing import Any
 
 import orjson
 
+from .._checks import check_count, check_path, check_timeout, not_this
 from .._connection.base import BaseConnection
 from ..connection import TranscriptionConnection, TranslationConnection
 from ..protocol.codec import encode
@@ -59,6 +60,7 @@ class Recorder:
     Raises:
         FileExistsError: There is such a recording, and *overwrite* is false.
         OSError: The file cannot be made.
+        TypeError: An argument is of the wrong type.
         ValueError: An argument is out of its range.
     """
 
@@ -75,6 +77,11 @@ class Recorder:
         redact: Redact | None = None,
         max_queue: int = 32 * 1024 * 1024,
     ) -> None:
+        if not isinstance(connection, BaseConnection):
+            raise not_this("a Recorder is made of an open connection", connection)
+        check_path("path", path)
+        if redact is not None and not callable(redact):
+            raise not_this("redact is a function that is called with events", redact)
         _check(audio, max_bytes, max_parts, max_queue)
         self._path = Path(path)
         _make_room(self._path, overwrite)
@@ -154,6 +161,7 @@ class Recorder:
         Raises:
             TimeoutError: It was not within *timeout* seconds.
         """
+        check_timeout(timeout)
         if not self._intake.flush(timeout):
             raise TimeoutError(f"the recording was not written for {timeout:g} s")
 
@@ -164,6 +172,7 @@ class Recorder:
         Args:
             timeout: Seconds to wait for the disk.
         """
+        check_timeout(timeout)
         self._intake.close(timeout)
 
     # Private
@@ -184,14 +193,16 @@ def _check(
         raise ValueError(f"audio is 'inline', 'wav' or None, not {audio!r}")
     limits = {"max_bytes": max_bytes, "max_parts": max_parts, "max_queue": max_queue}
     for name, limit in limits.items():
-        if limit is not None and limit < 1:
-            raise ValueError(f"{name} is at least 1, not {limit!r}")
+        if limit is not None:
+            check_count(name, limit, 1)
     if max_parts is not None and max_bytes is None:
         raise ValueError("max_parts needs max_bytes, which says when a part is full")
 
 
 def _make_room(path: Path, overwrite: bool) -> None:
     """Delete the recording that is there, or refuse to."""
+    if path.is_dir():
+        raise IsADirectoryError(f"{str(path)!r} is a directory: name a file in it")
     there = find_parts(path)
     if there and not overwrite:
         raise FileExistsError(

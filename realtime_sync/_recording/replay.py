@@ -13,6 +13,7 @@ import attrs
 import orjson
 
 from .._channel.keepalive import Keepalive
+from .._checks import check_amount, check_timeout
 from .._deadline import Deadline
 from .._recovery.opening import Opened
 from .._responses.expectations import TOKEN_KEY
@@ -249,8 +250,8 @@ class Replay:
     def __init__(
         self, recording: Recording | Source, *, speed: float | None = 1.0
     ) -> None:
-        if speed is not None and not speed > 0:
-            raise ValueError(f"speed is positive, or None for no waiting, not {speed}")
+        if speed is not None:
+            check_amount("speed", speed, or_zero=False)
         if not isinstance(recording, Recording):
             recording = Recording(recording)
         self.recording = recording
@@ -293,6 +294,7 @@ class Replay:
         Raises:
             TimeoutError: It lasted longer than *timeout* seconds.
         """
+        check_timeout(timeout)
         self.start()
         if not self.connection.wait_closed(timeout):
             raise TimeoutError(f"the replay did not end within {timeout:g} s")

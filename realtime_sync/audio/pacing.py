@@ -48,9 +48,7 @@ def paced(
     """
     check_rate(rate)
     check_count("bytes_per_sample", bytes_per_sample, 1)
-    check_amount("speed", speed)
-    if not speed:
-        raise ValueError("speed is more than 0")
+    check_amount("speed", speed, or_zero=False)
     flag: threading.Event | Flag = stop or Flag()
     bytes_per_second = rate * bytes_per_sample * speed
     return _paced(chunks, bytes_per_second, flag, clock, wait or flag.wait)

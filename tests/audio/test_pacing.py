@@ -144,7 +144,7 @@ def test_uses_the_real_clock() -> None:
     ("options", "words"),
     [
         ({"speed": 0}, "speed is more than 0"),
-        ({"speed": math.nan}, "speed is at least 0, and finite, not nan"),
+        ({"speed": math.nan}, "speed is more than 0, and finite, not nan"),
         ({"rate": 0}, "positive number of Hz, not 0"),
         ({"bytes_per_sample": 0}, "bytes_per_sample is at least 1"),
     ],
