@@ -106,5 +106,9 @@ def _arguments(request: pytest.FixtureRequest) -> dict[str, Any]:
     arguments: dict[str, Any] = {}
     # The mark of a function goes over that of its class, and that over its module's.
     for mark in reversed(list(request.node.iter_markers(_MARK))):
+        if mark.args:
+            raise TypeError(
+                f"the mark {_MARK} takes arguments by name, such as replies=[...]"
+            )
         arguments.update(mark.kwargs)
     return arguments

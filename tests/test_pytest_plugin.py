@@ -108,20 +108,32 @@ def test_mark_is_documented(pytester: pytest.Pytester) -> None:
     )
 
 
-def test_wrong_argument_is_told(pytester: pytest.Pytester) -> None:
-    """An argument that the emulator does not have fails the test with its name."""
+def test_wrong_arguments_are_told(pytester: pytest.Pytester) -> None:
+    """Arguments that the emulator does not take fail the test with what is wrong."""
     pytester.makepyfile(
         """
         import pytest
 
         @pytest.mark.realtime_emulator(colour="blue")
-        def test_it(realtime_emulator): pass
+        def test_unknown(realtime_emulator): pass
+
+        @pytest.mark.realtime_emulator(["Hello!"])
+        def test_without_a_name(realtime_emulator): pass
+
+        @pytest.mark.realtime_emulator(api_keys="right")
+        def test_of_a_wrong_type(realtime_client): pass
         """
     )
     result = pytester.runpytest_subprocess(*_PLUGIN, *_OTHERS)
 
-    result.assert_outcomes(errors=1)
-    result.stdout.fnmatch_lines(["*unexpected keyword argument 'colour'*"])
+    result.assert_outcomes(errors=3)
+    result.stdout.fnmatch_lines_random(
+        [
+            "*unexpected keyword argument 'colour'*",
+            "*takes arguments by name, such as replies=*",
+            "*api_keys is a list of keys, not str*",
+        ]
+    )
 
 
 def test_is_an_entry_point() -> None:

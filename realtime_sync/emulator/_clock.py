@@ -9,9 +9,14 @@ from __future__ import annotations
 
 import threading
 import time
+from numbers import Real
+
+from ._checks import Kind
 
 
 __all__ = ["Clock", "ManualClock"]
+
+_SECONDS = Kind(Real, "a number of seconds")
 
 
 class Clock:
@@ -46,6 +51,7 @@ class ManualClock(Clock):
     """
 
     def __init__(self, *, epoch: float = 1_700_000_000.0) -> None:
+        _SECONDS.check("epoch", epoch)
         self._lock = threading.Lock()
         self._elapsed = 0.0
         self._started_at = epoch
@@ -84,7 +90,8 @@ class ManualClock(Clock):
         Raises:
             ValueError: *seconds* is negative.
         """
-        if seconds < 0:
+        _SECONDS.check("seconds", seconds)
+        if not seconds >= 0:  # nor to what is no moment, which is NaN
             raise ValueError(f"time does not go back: {seconds} s")
         with self._lock:
             self._elapsed += seconds

@@ -32,6 +32,7 @@ from ..protocol import (
     ResponseMcpCallFailed,
     ResponseMcpCallInProgress,
 )
+from ._checks import Kind
 from ._conversation import Entry
 from ._core import Core
 from ._errors import invalid_value
@@ -42,6 +43,7 @@ __all__ = ["McpDesk", "McpServers", "make_servers"]
 McpServers = Mapping[str, Mapping[str, Callable[..., Any]]]
 """The tools of servers: functions by their names, by the labels of the servers."""
 
+_FUNCTIONS = Kind(Iterable, "a list of functions")
 _NO_SUCH_TOOL = -32602  # JSON-RPC: invalid parameters, as MCP says it of unknown tools
 
 
@@ -50,8 +52,13 @@ def make_servers(servers: Mapping[str, Iterable[Callable[..., Any]]]) -> McpServ
     Return *servers* with their functions by name.
 
     Raises:
-        TypeError: A function could not be a tool.
+        TypeError: A function could not be a tool, or they are not in lists by label.
     """
+    Kind(Mapping, "a mapping of labels to lists of functions").check(
+        "mcp_servers", servers
+    )
+    for label, functions in servers.items():
+        _FUNCTIONS.check(f"mcp_servers[{label!r}]", functions)
     return {
         label: {describe(function).name: function for function in functions}
         for label, functions in servers.items()

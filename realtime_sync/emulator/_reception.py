@@ -81,7 +81,12 @@ class Reception:
 
         Raises:
             TimeoutError: It did not begin in *timeout* seconds.
+            RuntimeError: No records are kept.
         """
+        if not self._settings.record:
+            raise RuntimeError(
+                "there will be no record: the emulator's settings say record=False"
+            )
         if not self._changed.wait_for(lambda: len(self.sessions) > index, timeout):
             raise TimeoutError(f"no session {index} within {timeout} s")
         return self.sessions[index]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from typing import Final
 
 from attrs import define, frozen
@@ -17,6 +17,7 @@ from ..protocol import (
     Text,
 )
 from ..protocol import Audio as AudioPart
+from ._checks import named
 from ._conversation import Entry
 from .replies import Failure, Reply
 
@@ -75,11 +76,16 @@ def parts_of(
     Args:
         answer: A reply, or many; texts that follow each other are one message.
         speaks: Whether texts are to be spoken: then a part is a whole sentence.
+
+    Raises:
+        TypeError: It is neither; so does going through the parts.
     """
     if isinstance(answer, str):
         answer = Reply(answer)
     if isinstance(answer, Reply):
         return iter([Part(reply=answer, is_last=True)])
+    if isinstance(answer, (bytes, Mapping)) or not isinstance(answer, Iterable):
+        raise _no_reply(answer)
     return _closing(answer, _streamed(answer, speaks=speaks))
 
 
@@ -101,12 +107,21 @@ def _streamed(answers: Iterable[Reply | str], *, speaks: bool) -> Iterator[Part]
             is_open, unsaid = False, ""
             yield Part(reply=answer)
             continue
+        if not isinstance(answer, str):
+            raise _no_reply(answer)
         unsaid += answer
         while said := _speakable(unsaid) if speaks else unsaid:
             yield _piece(said, is_open)
             is_open, unsaid = True, unsaid[len(said) :]
     if unsaid:
         yield _piece(unsaid, is_open)
+
+
+def _no_reply(answer: object) -> TypeError:
+    return TypeError(
+        "what replies returns is a Reply, a text, or an iterable of these, not "
+        f"{named(answer)}"
+    )
 
 
 def _speakable(text: str) -> str:

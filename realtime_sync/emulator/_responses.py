@@ -126,7 +126,9 @@ class ResponseRun:
     def _fail(self, exc: Exception) -> None:
         self._is_asking = False
         logger.error("no reply for %s: %r", self.id, exc, exc_info=exc)
-        self._finish("failed", error=Failure())
+        # The service's words, and why: whoever sees them wrote what went wrong.
+        words = f"{Failure().message} ({type(exc).__name__}: {exc})"
+        self._finish("failed", error=Failure(message=words))
 
     def _take(self, prepared: Prepared | None) -> None:
         self._is_asking = False

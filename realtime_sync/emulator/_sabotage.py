@@ -10,12 +10,14 @@ from typing import Any
 from attrs import define, evolve, frozen
 
 from ..protocol import ServerEvent
+from ._checks import Kind
 from ._handshake import Refusal
 from .faults import Fault
 
 
 __all__ = ["Act", "Faults", "Send", "refusal_of", "sabotaged"]
 
+_FAULT = Kind(Fault, "what a method of Fault makes, such as Fault.drop()")
 _MESSAGES = {
     401: ("401", "Access denied due to invalid subscription key."),
     429: ("429", "Requests have exceeded the call rate limit. Please retry later."),
@@ -34,7 +36,14 @@ class Faults:
         return bool(self._faults)
 
     def add(self, *faults: Fault) -> None:
-        """Add *faults* at the end."""
+        """
+        Add *faults* at the end.
+
+        Raises:
+            TypeError: One is none.
+        """
+        for fault in faults:
+            _FAULT.check("a fault", fault)
         with self._lock:
             self._faults.extend(faults)
 

@@ -25,6 +25,7 @@ from ..protocol import RealtimeSession, TranscriptionSession, TranslationSession
 from ..protocol._model import hide
 from ..protocol.codec import structure, unstructure
 from ..webhooks import webhook_signature
+from ._checks import TEXT
 from ._clock import Clock
 from ._errors import RequestError
 from ._handshake import Admission, Refusal, check_key, not_found, openai_refusal
@@ -142,7 +143,11 @@ class ControlApi:
         Args:
             secret: The application's webhook secret (``whsec_…``).
             sip_headers: The headers of the SIP INVITE, such as ``From``.
+
+        Raises:
+            TypeError: *secret* is no text.
         """
+        TEXT.check("secret", secret)
         call = CallRecord(call_id=f"rtc_{uuid.uuid4().hex}")
         with self._lock:
             self.calls[call.call_id] = call

@@ -14,9 +14,15 @@ them from text such as ``close=1011@response.created``, as the command line take
 
 from __future__ import annotations
 
-from typing import Any, Literal, get_args
+import difflib
+from collections.abc import Mapping
+from typing import Any, Final, Literal, get_args
 
-from attrs import evolve, field, frozen, validators
+from attrs import evolve, field, frozen
+
+from ..protocol import SERVER_EVENTS, TRANSLATION_SERVER_EVENTS, ServerEvent
+from ..protocol.preview import PREVIEW_ALIASES
+from ._checks import FLAG, TEXT, Check, Kind, Range
 
 
 __all__ = ["Fault", "FaultKind"]
@@ -45,16 +51,64 @@ FaultKind = Literal[
 ]
 """What can go wrong."""
 
+Place = type[ServerEvent] | str | int | None
+"""Where an event is meant: by its class, its wire type, or its number from 1."""
+
 _KINDS: dict[str, FaultKind] = {kind: kind for kind in get_args(FaultKind)}
 _HANDSHAKE = frozenset({"http", "redirect", "refuse"})
 _MOMENTS = frozenset({"expire"})
+_EVENTS = {**SERVER_EVENTS, **TRANSLATION_SERVER_EVENTS}
+
+_NUMBER = Kind(
+    int, "a class of server events, a wire type, a number from 1", or_none=True
+)
+_MAYBE_TEXT = Kind(str, "a str", or_none=True)
+_REASON_BYTES = 123  # RFC 6455, 5.5: what remains of a control frame
+
+# What the value of each kind is made of; the other kinds have none.
+_VALUES: Final[Mapping[str, tuple[tuple[str, Check], ...]]] = {
+    "close": (("code", Range(1000, 4999, is_whole=True)),),
+    "error": (
+        ("code", TEXT),
+        ("error_type", TEXT),
+        ("param", _MAYBE_TEXT),
+        ("event_id", _MAYBE_TEXT),
+    ),
+    "expire": (("seconds", Range(0)),),
+    "fragment": (("pieces", Range(2, is_whole=True)),),
+    "freeze": (("seconds", Range(0, or_none=True)),),
+    "giant": (("size", Range(1, is_whole=True)),),
+    "http": (
+        ("status", Range(200, 599, is_whole=True)),
+        ("retry_after", Range(0, or_none=True)),
+    ),
+    "redirect": (("location", TEXT),),
+    "slow": (("bytes_per_second", Range(0, is_above=True)),),
+}
 
 
-def _check_number(value: str, kind: str) -> float:
-    try:
-        return float(value)
-    except ValueError:
-        raise ValueError(f"the fault {kind} takes a number, not {value!r}") from None
+def _ga_name(event_type: str) -> str:
+    """Return the GA name of a wire type; some events have another in the preview."""
+    return PREVIEW_ALIASES.get(event_type, event_type)
+
+
+def _event(at: Place) -> str | int | None:
+    """Return the wire type of a class, and the GA name of a wire type."""
+    if isinstance(at, str):
+        return _known(_ga_name(at))
+    if isinstance(at, type) and issubclass(at, ServerEvent):
+        return None if at is ServerEvent else _known(_ga_name(at.type))
+    _NUMBER.check("at", at)
+    Range(1, or_none=True).check("at", at)
+    return at
+
+
+def _known(wire_type: str) -> str:
+    if wire_type in _EVENTS:
+        return wire_type
+    near = difflib.get_close_matches(wire_type.lower(), _EVENTS, n=1)
+    remedy = f"use {near[0]!r}" if near else "protocol.SERVER_EVENTS has them all"
+    raise ValueError(f"the server has no event {wire_type!r}; {remedy}")
 
 
 @frozen(kw_only=True)
@@ -64,24 +118,61 @@ class Fault:
 
     Attributes:
         kind: What goes wrong.
-        at: The server event at which: its GA wire type, or its number in the
-            connection, counted from 1. None is the first there is.
+        at: The server event at which: its class, its wire type, which is kept in GA
+            form, or its number in the connection, counted from 1. None is the first
+            there is.
         after: Whether after that event rather than before it, where that matters.
         skip: How many events that fit pass unharmed before the first that does not.
         session: The number of the connection, counted from 0; None is the next.
         times: How often it happens; None without end.
         value: What the kind needs: a code, a number of bytes or of seconds, a URL.
         text: A reason or a message.
+
+    Raises:
+        ValueError: It could never happen, as at an event that there is not.
+        TypeError: Something is of a wrong type.
     """
 
-    kind: FaultKind = field(validator=validators.in_(get_args(FaultKind)))
-    at: str | int | None = None
-    after: bool = False
-    skip: int = field(default=0, validator=validators.ge(0))
-    session: int | None = None
-    times: int | None = 1
+    kind: FaultKind
+    at: str | int | None = field(default=None, converter=_event)
+    after: bool = field(default=False, validator=FLAG)
+    skip: int = field(default=0, validator=Range(0, is_whole=True))
+    session: int | None = field(
+        default=None, validator=Range(0, is_whole=True, or_none=True)
+    )
+    times: int | None = field(
+        default=1, validator=Range(1, is_whole=True, or_none=True)
+    )
     value: Any = None
-    text: str = ""
+    text: str = field(default="", validator=TEXT)
+
+    def __attrs_post_init__(self) -> None:
+        if self.kind not in _KINDS:
+            raise ValueError(_no_such(self.kind))
+        if self.at is not None or self.after or self.skip:
+            self._check_waits()
+        self._check_value()
+
+    def _check_waits(self) -> None:
+        if self.is_handshake or self.is_timed:
+            raise ValueError(
+                f"the fault {self.kind} waits for no event; leave out at, after and "
+                "skip (session says on which connection)"
+            )
+
+    def _check_value(self) -> None:
+        checks = _VALUES.get(self.kind, ())
+        parts = self.value if isinstance(self.value, tuple) else (self.value,)
+        if not checks and self.value is not None:
+            raise ValueError(f"the fault {self.kind} has no value; leave it out")
+        if checks and len(parts) != len(checks):
+            raise TypeError(f"make the fault {self.kind} by Fault.{self.kind}()")
+        for (name, check), part in zip(checks, parts, strict=False):
+            check.check(f"{name} of the fault {self.kind}", part)
+        if self.kind == "redirect" and not self.value:
+            raise ValueError("the fault redirect needs a URL; give it as location")
+        if self.kind == "close":
+            _check_close(self.value, self.text)
 
     # The handshake
 
@@ -151,34 +242,32 @@ class Fault:
     # Events
 
     @classmethod
-    def drop(cls, at: str | int | None = None, **when: Any) -> Fault:
+    def drop(cls, at: Place = None, **when: Any) -> Fault:
         """Return one that does not send the event."""
         return cls(kind="drop", at=at, **when)
 
     @classmethod
-    def duplicate(cls, at: str | int | None = None, **when: Any) -> Fault:
+    def duplicate(cls, at: Place = None, **when: Any) -> Fault:
         """Return one that sends the event twice."""
         return cls(kind="duplicate", at=at, **when)
 
     @classmethod
-    def reorder(cls, at: str | int | None = None, **when: Any) -> Fault:
+    def reorder(cls, at: Place = None, **when: Any) -> Fault:
         """Return one that sends the event after the one that follows it."""
         return cls(kind="reorder", at=at, **when)
 
     @classmethod
-    def corrupt(cls, at: str | int | None = None, **when: Any) -> Fault:
+    def corrupt(cls, at: Place = None, **when: Any) -> Fault:
         """Return one that changes the type of a field of the event."""
         return cls(kind="corrupt", at=at, **when)
 
     @classmethod
-    def unknown_field(cls, at: str | int | None = None, **when: Any) -> Fault:
+    def unknown_field(cls, at: Place = None, **when: Any) -> Fault:
         """Return one that adds a field to the event that nobody knows."""
         return cls(kind="unknown_field", at=at, **when)
 
     @classmethod
-    def fragment(
-        cls, pieces: int = 3, at: str | int | None = None, **when: Any
-    ) -> Fault:
+    def fragment(cls, pieces: int = 3, at: Place = None, **when: Any) -> Fault:
         """Return one that sends the event as so many WebSocket fragments."""
         return cls(kind="fragment", value=pieces, at=at, **when)
 
@@ -254,14 +343,13 @@ class Fault:
         name, _, value = head.partition("=")
         kind = _KINDS.get(name.strip().replace("-", "_"))
         if kind is None:
-            known = ", ".join(_KINDS)
-            raise ValueError(f"there is no fault {name.strip()!r}; there are: {known}")
+            raise ValueError(_no_such(name.strip()))
         fault = _parse_value(kind, value.strip())
         if not sign:
             return fault
         after = place.startswith("@")
         place = place.removeprefix("@").strip()
-        at = int(place) if place.isdigit() else place
+        at = int(place) if place.removeprefix("-").isdecimal() else place
         return evolve(fault, at=at, after=after)
 
     # The emulator calls these
@@ -278,7 +366,27 @@ class Fault:
 
     def matches(self, event_type: str, number: int) -> bool:
         """Tell whether an event is the one; *number* counts from 1."""
-        return self.at is None or self.at in (event_type, number)
+        return self.at is None or self.at in (_ga_name(event_type), number)
+
+
+def _no_such(kind: object) -> str:
+    return f"there is no fault {kind!r}; there are: {', '.join(_KINDS)}"
+
+
+def _check_close(code: int, reason: str) -> None:
+    """Refuse what websockets would not send."""
+    if 1004 <= code <= 1006 or 1015 <= code <= 2999:
+        raise ValueError(f"the close code {code} is never sent; take another")
+    if len(reason.encode()) > _REASON_BYTES:
+        raise ValueError(f"a close reason has at most {_REASON_BYTES} bytes")
+
+
+def _number(value: str, kind: str) -> float:
+    try:
+        number = float(value)
+    except ValueError:
+        raise ValueError(f"the fault {kind} takes a number, not {value!r}") from None
+    return int(number) if number.is_integer() else number
 
 
 def _parse_value(kind: FaultKind, value: str) -> Fault:
@@ -287,13 +395,9 @@ def _parse_value(kind: FaultKind, value: str) -> Fault:
     if kind == "error":
         return Fault.error(value or "server_error")
     if not value:
-        return _DEFAULTS.get(kind, Fault(kind=kind))
-    number = _check_number(value, kind)
-    if kind == "http":
-        return Fault.http(int(number))
-    if kind in ("close", "giant", "fragment"):
-        number = int(number)
-    return Fault(kind=kind, value=number)
+        return _DEFAULTS.get(kind) or Fault(kind=kind)
+    number = _number(value, kind)
+    return Fault(kind=kind, value=(number, None) if kind == "http" else number)
 
 
 _DEFAULTS = {

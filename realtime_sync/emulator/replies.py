@@ -42,10 +42,16 @@ from ..protocol import (
     Tool,
     ToolChoice,
 )
+from ._checks import TEXT, Kind, ListOf, Range
 from ._conversation import Entry
 
 
 __all__ = ["Failure", "Replier", "Reply", "Turn", "call", "call_mcp", "make_replier"]
+
+_MAYBE_TEXT = Kind(str, "a str", or_none=True)
+_PCM = Kind((bytes, bytearray, memoryview), "PCM as bytes", or_none=True)
+_CALLS = ListOf(FunctionCall, "what call() makes")
+_MCP_CALLS = ListOf(McpCall, "what call_mcp() makes")
 
 
 @frozen(kw_only=True)
@@ -59,9 +65,21 @@ class Failure:
         type: The class of the error.
     """
 
-    message: str = "The server had an error while processing your request."
-    code: str | None = None
-    type: str = "server_error"
+    message: str = field(
+        default="The server had an error while processing your request.",
+        validator=TEXT,
+    )
+    code: str | None = field(default=None, validator=_MAYBE_TEXT)
+    type: str = field(default="server_error", validator=TEXT)
+
+
+_FAILURE = Kind(Failure, "a Failure", or_none=True)
+
+
+def _check_audio(instance: object, attribute: Any, value: bytes | None) -> None:
+    _PCM.check(attribute.name, value)
+    if value is not None and len(value) % 2:
+        raise ValueError("audio has half a sample at its end: give 16-bit PCM")
 
 
 @frozen
@@ -81,13 +99,17 @@ class Reply:
         delay: Seconds before it begins, over those of the settings.
     """
 
-    text: str | None = None
-    audio: bytes | None = field(default=None, kw_only=True, repr=False)
-    function_calls: Sequence[FunctionCall] = field(default=(), kw_only=True)
-    mcp_calls: Sequence[McpCall] = field(default=(), kw_only=True)
-    failure: Failure | None = field(default=None, kw_only=True)
-    incomplete: str | None = field(default=None, kw_only=True)
-    delay: float = field(default=0.0, kw_only=True)
+    text: str | None = field(default=None, validator=_MAYBE_TEXT)
+    audio: bytes | None = field(
+        default=None, kw_only=True, repr=False, validator=_check_audio
+    )
+    function_calls: Sequence[FunctionCall] = field(
+        default=(), kw_only=True, validator=_CALLS
+    )
+    mcp_calls: Sequence[McpCall] = field(default=(), kw_only=True, validator=_MCP_CALLS)
+    failure: Failure | None = field(default=None, kw_only=True, validator=_FAILURE)
+    incomplete: str | None = field(default=None, kw_only=True, validator=_MAYBE_TEXT)
+    delay: float = field(default=0.0, kw_only=True, validator=Range(0))
 
 
 def call(name: str, /, **arguments: Any) -> FunctionCall:
@@ -204,7 +226,9 @@ class _Script:
     """Replies in order, then somebody else's. Thread-safe."""
 
     def __init__(self, replies: Iterable[Reply | str], then: Replier) -> None:
-        self._replies = iter(list(replies))
+        listed = list(replies)
+        ListOf((Reply, str), "texts and Reply objects").check("replies", listed)
+        self._replies = iter(listed)
         self._then = then
         self._lock = threading.Lock()
 
@@ -230,7 +254,8 @@ def make_replier(replies: Replier | Iterable[Reply | str] | None) -> Replier:
         return manners
     if callable(replies):
         return replies
-    if isinstance(replies, (str, bytes)) or not isinstance(replies, Iterable):
+    is_other = isinstance(replies, (str, bytes, Mapping))
+    if is_other or not isinstance(replies, Iterable):
         raise TypeError(
             "replies is a function of a Turn, or a list of replies, not "
             f"{type(replies).__name__}"

@@ -12,6 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from attrs import evolve
 from websockets.sync.server import Server, serve
 
 from .._recording.reader import Recording
@@ -19,6 +20,7 @@ from .._waiting import Flag
 from .._worker_pool import WorkerPool
 from ..protocol import InputAudioBufferDtmfEventReceived
 from ._certificate import Certificate
+from ._checks import FLAG, FUNCTION, TEXT, Check, Kind, ListOf, Range
 from ._clock import Clock
 from ._factory import MachineFactory
 from ._handlers import Handlers
@@ -34,10 +36,23 @@ from .control import ControlApi
 from .faults import Fault
 from .replies import Replier, Reply, make_replier
 from .settings import EmulatorSettings
-from .speech import Speech, default_speech
+from .speech import Speech, make_speech
 
 
 __all__ = ["RealtimeEmulator"]
+
+_KEYS = "0123456789*#ABCD"
+_CHECKS: Mapping[str, Check] = {
+    "port": Range(0, 65_535, is_whole=True),
+    "host": TEXT,
+    "translate": evolve(FUNCTION, or_none=True),
+    "tls": FLAG,
+    "api_keys": ListOf(str, "keys", or_none=True),
+    "deployments": ListOf(str, "names", or_none=True),
+    "faults": Kind(Iterable, "a list of faults"),
+    "settings": Kind(EmulatorSettings, "EmulatorSettings", or_none=True),
+    "clock": Kind(Clock, "a Clock", or_none=True),
+}
 
 # What clients do wrong before there is a session, and what faults do to it, is nobody's
 # error here: it is told to those who ask for it.
@@ -74,6 +89,12 @@ class RealtimeEmulator:
         settings: How the service behaves.
         clock: What time it is. With a `ManualClock` a test decides.
 
+    Raises:
+        TypeError: An argument is of a wrong type.
+        ValueError: It has a wrong value.
+        ImportError: *speech* is ``"real"``, and its extra is not installed.
+        RecordingError: *recording* is none.
+
     Attributes:
         sessions: What was received and sent, a record for each connection.
         control: The calls and the client secrets, see `ControlApi`.
@@ -96,14 +117,15 @@ class RealtimeEmulator:
         settings: EmulatorSettings | None = None,
         clock: Clock | None = None,
     ) -> None:
+        _check(locals())  # the arguments, as long as there is nothing else
         self.settings = settings or EmulatorSettings()
         self.clock = clock or Clock()
         self._port = port
         self._host = host
-        self._speech = speech
         self._tls = tls
         self._faults = Faults()
         self._faults.add(*faults)
+        speaking = make_speech(speech)
         self._certificate: Certificate | None = None
         self._server: Server | None = None
         self._handlers: Handlers | None = None
@@ -113,7 +135,7 @@ class RealtimeEmulator:
         self._machines = MachineFactory(
             settings=self.settings,
             clock=self.clock,
-            speech=self._get_speech,
+            speech=lambda: speaking,
             replies=make_replier(replies),
             translate=translate,
             mcp_servers=make_servers(mcp_servers or {}),
@@ -168,6 +190,7 @@ class RealtimeEmulator:
             return
         self._certificate = Certificate(self._host) if self._tls else None
         self._server = self._listen()
+        self._port = int(self._server.socket.getsockname()[1])
         # Not all versions of websockets can tell the threads that they start.
         certificate = self._certificate
         self._handlers = self._server.handler = Handlers(
@@ -247,16 +270,23 @@ class RealtimeEmulator:
 
     @property
     def endpoint(self) -> str:
-        """The endpoint for clients, such as ``ws://127.0.0.1:49152``."""
+        """
+        The endpoint for clients, such as ``ws://127.0.0.1:49152``.
+
+        Raises:
+            RuntimeError: The port is not known before the emulator is started.
+        """
+        if not self._port:
+            raise RuntimeError(
+                "the emulator has no port yet: call start(), or use it in a with "
+                "statement"
+            )
         host = f"[{self._host}]" if ":" in self._host else self._host
-        return f"{'wss' if self._tls else 'ws'}://{host}:{self.port}"
+        return f"{'wss' if self._tls else 'ws'}://{host}:{self._port}"
 
     @property
     def port(self) -> int:
         """The TCP port; 0 as long as it is not known."""
-        if self._server is None or self._is_closed.is_set():
-            return self._port
-        self._port = int(self._server.socket.getsockname()[1])
         return self._port
 
     @property
@@ -280,11 +310,17 @@ class RealtimeEmulator:
 
         Raises:
             TimeoutError: It did not begin in time.
+            RuntimeError: The settings say that no records are kept.
         """
         return self._reception.wait_for_session(timeout, index)
 
     def inject(self, *faults: Fault) -> None:
-        """Let *faults* happen, on connections to come and on those that are there."""
+        """
+        Let *faults* happen, on connections to come and on those that are there.
+
+        Raises:
+            TypeError: One is no `Fault`.
+        """
         self._faults.add(*faults)
         self._reception.expire()
 
@@ -301,21 +337,30 @@ class RealtimeEmulator:
             index: Which of the connections that are open: the newest by default.
 
         Raises:
+            ValueError: There is no such key.
             IndexError: There is no such connection.
         """
+        TEXT.check("key", key)
+        if len(key) != 1 or key not in _KEYS:
+            raise ValueError(f"a telephone has no key {key!r}; there are: {_KEYS}")
         now = int(self.clock.epoch())
         event = InputAudioBufferDtmfEventReceived(event=key, received_at=now)
-        self._reception.running()[index].tell(event)
+        running = self._reception.running()
+        if not -len(running) <= index < len(running):
+            raise IndexError(
+                f"connection {index} is not open; wait_for_session() waits for one"
+            )
+        running[index].tell(event)
 
     def _hang_up(self, call_id: str) -> None:
         for carrier in self._reception.running():
             if carrier.call_id == call_id:
                 carrier.stop(1000, "The call has ended.")
 
-    def _get_speech(self) -> Speech:
-        if isinstance(self._speech, str):
-            self._speech = default_speech(self._speech)
-        return self._speech
+
+def _check(arguments: Mapping[str, Any]) -> None:
+    for name, check in _CHECKS.items():
+        check.check(name, arguments[name])
 
 
 def _close_pipe(server: Server) -> None:

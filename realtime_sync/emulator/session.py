@@ -60,6 +60,7 @@ from ..protocol import (
 )
 from ..protocol.codec import Dialect
 from ._buffer import InputBuffer
+from ._checks import FUNCTION
 from ._clock import Clock
 from ._configuration import (
     check_output,
@@ -122,6 +123,7 @@ class Session(Machine):
             dialect=dialect,
             observe=observe,
         )
+        FUNCTION.check("speech", speech)
         core = self._core
         self._speech = speech
         self.conversation = Conversation(core.new_id("conv"))

@@ -5,17 +5,34 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from attrs import evolve, field, frozen, validators
+from attrs import evolve, field, frozen
+
+from ._checks import FLAG, TEXT, ListOf, Range
 
 
 __all__ = ["EmulatorSettings"]
 
-_not_negative: Any = validators.ge(0)
-_positive: Any = validators.gt(0)
+_not_negative = Range(0)
+_positive = Range(0, is_above=True)
+_count = Range(0, is_whole=True)
+_count_from_1 = Range(1, is_whole=True)
 
 _INSTRUCTIONS = (
     "You are a friendly voice at the other end of the line. Answer in a sentence or "
     "two, in the language that you are spoken to in, and use a tool where one fits."
+)
+
+_VOICES = (
+    "alloy",
+    "ash",
+    "ballad",
+    "coral",
+    "echo",
+    "sage",
+    "shimmer",
+    "verse",
+    "marin",
+    "cedar",
 )
 
 
@@ -65,37 +82,28 @@ class EmulatorSettings:
     response_delay: float = field(default=0.05, validator=_not_negative)
     transcription_delay: float = field(default=0.0, validator=_not_negative)
     speed: float = field(default=8.0, validator=_positive)
-    piece_ms: int = field(default=100, validator=_positive)
+    piece_ms: int = field(default=100, validator=_count_from_1)
     text_interval: float = field(default=0.005, validator=_not_negative)
     session_seconds: float = field(default=3600.0, validator=_positive)
-    instructions: str = _INSTRUCTIONS
-    voices: tuple[str, ...] = (
-        "alloy",
-        "ash",
-        "ballad",
-        "coral",
-        "echo",
-        "sage",
-        "shimmer",
-        "verse",
-        "marin",
-        "cedar",
+    instructions: str = field(default=_INSTRUCTIONS, validator=TEXT)
+    voices: tuple[str, ...] = field(default=_VOICES, validator=ListOf(str, "names"))
+    default_voice: str = field(default="alloy", validator=TEXT)
+    context_tokens: int = field(default=28_224, validator=_count_from_1)
+    requests_per_minute: int = field(default=1_000, validator=_count)
+    tokens_per_minute: int = field(default=100_000, validator=_count)
+    max_append_bytes: int = field(default=15 * 1024 * 1024, validator=_count_from_1)
+    max_message_bytes: int = field(default=24 * 1024 * 1024, validator=_count_from_1)
+    min_commit_ms: int = field(default=100, validator=_count)
+    min_speech_ms: int = field(default=64, validator=_count)
+    max_idle_buffer_ms: int = field(default=30_000, validator=_count)
+    max_unsent_events: int = field(default=100_000, validator=_count_from_1)
+    output_audio_buffer: bool = field(default=False, validator=FLAG)
+    ping_interval: float | None = field(
+        default=None, validator=Range(0, is_above=True, or_none=True)
     )
-    default_voice: str = "alloy"
-    context_tokens: int = field(default=28_224, validator=_positive)
-    requests_per_minute: int = 1_000
-    tokens_per_minute: int = 100_000
-    max_append_bytes: int = 15 * 1024 * 1024
-    max_message_bytes: int = 24 * 1024 * 1024
-    min_commit_ms: int = 100
-    min_speech_ms: int = 64
-    max_idle_buffer_ms: int = 30_000
-    max_unsent_events: int = 100_000
-    output_audio_buffer: bool = False
-    ping_interval: float | None = None
-    open_timeout: float = 5.0
-    close_timeout: float = 1.0
-    record: bool = True
+    open_timeout: float = field(default=5.0, validator=_positive)
+    close_timeout: float = field(default=1.0, validator=_not_negative)
+    record: bool = field(default=True, validator=FLAG)
 
     @classmethod
     def instant(cls, **changes: Any) -> EmulatorSettings:

@@ -18,6 +18,7 @@ from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
+from ._checks import named
 from ._recognition import Recogniser
 from ._sound import sped_up
 from ._tones import ToneSpeech
@@ -25,7 +26,14 @@ from ._vad import SileroDetector, load_vad
 from ._voice import Voice
 
 
-__all__ = ["RealSpeech", "Speech", "SpeechDetector", "ToneSpeech", "default_speech"]
+__all__ = [
+    "RealSpeech",
+    "Speech",
+    "SpeechDetector",
+    "ToneSpeech",
+    "default_speech",
+    "make_speech",
+]
 
 T = TypeVar("T")
 
@@ -200,17 +208,47 @@ def default_speech(
         name: "real"; "tone"; or "auto" for real speech where the extra ``speech`` is
             installed, and for tones where it is not.
         whisper_model: For real speech: the folder of a Whisper model of CTranslate2, in
-            place of the English one of the extra.
+            place of the English one of the extra. Whoever names one means "real".
 
     Returns:
         Speech that any number of sessions may share.
 
     Raises:
-        ImportError: Real speech was asked for by name and its extra is not installed.
-        ValueError: There is no such kind, or *whisper_model* is no folder.
+        ImportError: Real speech was asked for and its extra is not installed.
+        ValueError: There is no such kind, *whisper_model* is no folder, or it is given
+            for tones.
     """
     if name not in ("auto", "real", "tone"):
         raise ValueError(f'there is no speech {name!r}: "auto", "real" or "tone"')
-    if name == "tone" or (name == "auto" and _missing(*_PARTS, _MODEL)):
+    if whisper_model is not None and name == "tone":
+        raise ValueError(
+            "tones need no Whisper model; leave it out, or take real speech"
+        )
+    is_real = name == "real" or whisper_model is not None
+    if not is_real and (name == "tone" or _missing(*_PARTS, _MODEL)):
         return _shared_tones
     return _shared_real(whisper_model)
+
+
+def make_speech(speech: Speech | str) -> Speech:
+    """
+    Return speech for what users may give.
+
+    Args:
+        speech: Speech, or the name of a kind as for `default_speech`.
+
+    Raises:
+        ImportError: Its extra is not installed.
+        ValueError: There is no such kind.
+        TypeError: It is neither.
+    """
+    if isinstance(speech, str):
+        return default_speech(speech)
+    methods = ("detector", "transcribe", "speak")
+    is_whole = all(callable(getattr(speech, name, None)) for name in methods)
+    if is_whole and not isinstance(speech, type):
+        return speech
+    raise TypeError(
+        'speech is "auto", "real", "tone" or an object with the methods of Speech, not '
+        f"{named(speech)}"
+    )

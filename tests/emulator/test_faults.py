@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import socket
 import time
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 from emulated import types
@@ -12,9 +14,18 @@ from sockets import TIMEOUT, UPGRADE, emulator_threads, peer_of, quick
 from websockets.exceptions import ConnectionClosed, InvalidMessage, InvalidStatus
 
 from realtime_sync.emulator import EmulatorSettings, Fault, RealtimeEmulator
+from realtime_sync.protocol import (
+    ConversationItemCreated,
+    ResponseCreate,
+    ResponseCreated,
+    ServerEvent,
+    SessionClosed,
+    UnknownEvent,
+)
 
 
 CREATED = "conversation.created"
+PREVIEW = "/openai/realtime?api-version=2025-04-01-preview&deployment=mine"
 
 
 def code_of(caught: pytest.ExceptionInfo[ConnectionClosed]) -> int | None:
@@ -405,11 +416,132 @@ class TestParse:
         """The command line's way to say it."""
         assert fault == Fault.parse(text)
 
-    @pytest.mark.parametrize("text", ["", "explode", "slow=fast"])
-    def test_bad(self, text: str) -> None:
-        """What is no fault is a ValueError that lists what there is."""
-        with pytest.raises(ValueError, match=r"there are: binary|takes a number"):
+    @pytest.mark.parametrize(
+        ("text", "words"),
+        [
+            ("", "there are: binary"),
+            ("explode", "there are: binary"),
+            ("slow=fast", "takes a number"),
+            ("close=inf", "a whole number from 1000 to 4999, not inf"),
+            ("close=1011@respnse.created", "use 'response.created'"),
+            ("drop@0", "at is a number from 1, not 0"),
+            ("drop=5", "the fault drop has no value"),
+            ("redirect", "needs a URL"),
+            ("refuse@response.created", "waits for no event"),
+        ],
+    )
+    def test_bad(self, text: str, words: str) -> None:
+        """What is no fault is a ValueError that says what there is."""
+        with pytest.raises(ValueError, match=words):
             Fault.parse(text)
+
+
+class TestPlace:
+    @pytest.mark.parametrize(
+        ("at", "place"),
+        [
+            (ResponseCreated, "response.created"),
+            (SessionClosed, "session.closed"),
+            (ServerEvent, None),
+            ("response.audio.delta", "response.output_audio.delta"),
+            ("conversation.item.created", "conversation.item.added"),
+            (ConversationItemCreated, "conversation.item.added"),
+            (7, 7),
+            (None, None),
+        ],
+    )
+    def test_good(self, at: Any, place: object) -> None:
+        """An event is meant by its class, its name in either dialect, or its number."""
+        assert place == Fault.close(at=at).at
+
+    def test_class(self) -> None:
+        """A fault at a class of events happens at the first of them."""
+        fault = Fault.close(1011, at=ResponseCreated)
+        with quick(faults=[fault]) as emulator, peer_of(emulator) as peer:
+            peer.ask("hello")
+            with pytest.raises(ConnectionClosed) as caught:
+                peer.until("response.created")
+
+        assert 1011 == code_of(caught)
+
+    def test_preview(self) -> None:
+        """In the preview dialect, the GA name of an event is the same event."""
+        fault = Fault.close(1011, at="conversation.item.added")
+        with quick(faults=[fault]) as emulator, peer_of(emulator, PREVIEW) as peer:
+            peer.ask("hello")
+            with pytest.raises(ConnectionClosed) as caught:
+                peer.until("conversation.item.created")
+
+        assert 1011 == code_of(caught)
+
+    @pytest.mark.parametrize(
+        ("at", "error", "words"),
+        [
+            ("response.craeted", ValueError, "use 'response.created'"),
+            ("response.create", ValueError, "use 'response.created'"),
+            ("ResponseCreated", ValueError, "use 'response.created'"),
+            ("", ValueError, "SERVER_EVENTS has them all"),
+            (UnknownEvent, ValueError, "SERVER_EVENTS has them all"),
+            (0, ValueError, "a number from 1, not 0"),
+            (ResponseCreate, TypeError, "not the class ResponseCreate"),
+            (1.5, TypeError, "a class of server events"),
+            (True, TypeError, "a class of server events"),
+        ],
+    )
+    def test_bad(self, at: Any, error: type[Exception], words: str) -> None:
+        """An event that could never come is refused, with what may be meant."""
+        with pytest.raises(error, match=words):
+            Fault.drop(at)
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda: Fault.http(429, at="response.created"), "waits for no event"),
+        (lambda: Fault.expire(1, after=True), "waits for no event"),
+        (lambda: Fault.http(99), "status of the fault http is a whole number from 200"),
+        (lambda: Fault.http(429, retry_after=-1), "retry_after of the fault http"),
+        (lambda: Fault.close(1006), "1006 is never sent"),
+        (lambda: Fault.close(1011, "x" * 124), "at most 123 bytes"),
+        (lambda: Fault.slow(0), "a number above 0, not 0"),
+        (lambda: Fault.freeze(-1), "seconds of the fault freeze is a number from 0"),
+        (lambda: Fault.fragment(1), "pieces of the fault fragment"),
+        (lambda: Fault.drop(times=0), "times is a whole number from 1, not 0"),
+        (lambda: Fault.drop(session=-1), "session is a whole number from 0"),
+        (lambda: Fault.drop(skip=0.5), "skip is a whole number from 0"),
+        (lambda: Fault.cut(value=3), "the fault cut has no value"),
+        (lambda: Fault.redirect(""), "needs a URL"),
+        (lambda: Fault(kind="rain"), "there is no fault 'rain'"),  # type: ignore[arg-type]
+    ],
+)
+def test_fault_that_never_happens(make: Callable[[], Fault], words: str) -> None:
+    """A fault that could not happen, or not as it says, is refused where it is made."""
+    with pytest.raises(ValueError, match=words):
+        make()
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: Fault.close("1011"),  # type: ignore[arg-type]
+        lambda: Fault.fragment("response.done"),  # type: ignore[arg-type]
+        lambda: Fault.drop(after="no"),
+        lambda: Fault.drop(times="2"),
+        lambda: Fault.error(5),  # type: ignore[arg-type]
+        lambda: Fault(kind="http", value=429),
+    ],
+)
+def test_fault_of_wrong_types(make: Callable[[], Fault]) -> None:
+    """What is of a wrong type is refused where the fault is made."""
+    with pytest.raises(TypeError):
+        make()
+
+
+@pytest.mark.parametrize("fault", ["drop", [Fault.drop()], None])
+def test_inject_what_is_no_fault(fault: Any) -> None:
+    """Only faults can be injected, and the error says how to make one."""
+    with pytest.raises(TypeError, match=r"such as Fault\.drop\(\), not"):
+        quick().inject(fault)
 
 
 def test_every_kind_can_be_parsed_and_happens() -> None:
