@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Collection
 from numbers import Integral, Real
 from typing import Any
 
 
 __all__ = [
     "check_amount",
+    "check_choice",
     "check_count",
     "check_path",
     "check_rate",
@@ -36,6 +38,18 @@ def type_name(value: object) -> str:
     kind = type(value)
     home = "" if kind.__module__ == "builtins" else f"{kind.__module__}."
     return f"{home}{kind.__qualname__}"
+
+
+def check_choice(name: str, value: object, choices: Collection[object]) -> None:
+    """
+    Refuse what is none of *choices*.
+
+    Raises:
+        ValueError: It is none of them.
+    """
+    if value not in choices:
+        allowed = " or ".join(repr(each) for each in choices)
+        raise ValueError(f"{name} is {allowed}, not {value!r}")
 
 
 def check_count(name: str, value: Any, least: int = 0) -> None:

@@ -37,7 +37,7 @@ __all__ = ["RealtimeConnection", "TranscriptionConnection", "TranslationConnecti
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-class TranscriptionConnection(AudioCommands):
+class TranscriptionConnection(AudioCommands[TranscriptionSession]):
     """A live transcription session: audio in, transcripts out, no responses."""
 
     _session_class = TranscriptionSession
@@ -53,7 +53,7 @@ class TranscriptionConnection(AudioCommands):
         return self._usage.totals
 
 
-class TranslationConnection(AudioInput):
+class TranslationConnection(AudioInput[TranslationSession]):
     """A live translation session: speech in one language in, in another one out."""
 
     _session_class = TranslationSession
@@ -282,6 +282,9 @@ class RealtimeConnection(SpeechCommands):
         Args:
             code: The close code for the server (RFC 6455, 7.4).
             reason: The reason for the server, at most 123 bytes of UTF-8.
+
+        Raises:
+            TypeError, ValueError: No close frame may hold that; nothing was done.
         """
         super().close(code, reason)
         runner = self._functions

@@ -291,10 +291,16 @@ def _headline(exc: Exception) -> str:
 def _hint_on_bad_request(code: str | None, endpoint: Endpoint) -> str:
     # The service spells its code in both ways.
     if (code or "").lower() in ("operationnotsupported", "opperationnotsupported"):
+        if endpoint.model is None and endpoint.intent is None:
+            return (
+                "No model was named: give model= (on Azure the name of the "
+                "deployment), or open a session that only transcribes by "
+                "connect_transcription()."
+            )
         return (
             f"{endpoint.model or 'The model'} does not serve this kind of session: one "
-            "that only transcribes is opened with intent='transcription' and without a "
-            "model in the URL, one that translates with intent='translation'."
+            "that only transcribes is opened by connect_transcription(), one that "
+            "translates by connect_translation()."
         )
     return f"The service did not take the URL; its form is {_form(endpoint)}."
 

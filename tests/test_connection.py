@@ -527,6 +527,74 @@ class TestCallbacks:
         assert [updated] == seen
 
 
+class TestSlips:
+    """Registering what can never be called."""
+
+    def test_client_event(self, connection: RealtimeConnection) -> None:
+        """An event of the client's never arrives."""
+        with pytest.raises(ValueError, match="is what a client sends"):
+            connection.on("response.create", print)
+
+    def test_unknown_event(self, connection: RealtimeConnection, caplog: Any) -> None:
+        """A wire type that may be a slip is taken, and logged with the nearest one."""
+        connection.on("response.dnoe", print)
+
+        assert ["'response.dnoe' (but 'response.done')"] == [
+            message.partition("type ")[2].partition(";")[0]
+            for message in caplog.messages
+        ]
+
+    def test_asynchronous(self, connection: RealtimeConnection) -> None:
+        """A coroutine that nobody would await is no callback."""
+
+        async def callback(event: ServerEvent) -> None:
+            """Do nothing."""
+
+        with pytest.raises(TypeError, match="callback is asynchronous"):
+            connection.on(ResponseDone, callback)
+        with pytest.raises(TypeError, match="callback is asynchronous"):
+            connection.on_error(callback)  # type: ignore[arg-type]
+
+    def test_executor(self, connection: RealtimeConnection) -> None:
+        """What cannot run a callback is no executor, and is so from the start."""
+        with pytest.raises(TypeError, match="Executor, not int"):
+            connection.on(ResponseDone, print, executor=5)  # type: ignore[call-overload]
+
+    @pytest.mark.parametrize(
+        ("call", "words"),
+        [
+            (
+                lambda to: to.update_session({"instructions": 5}),
+                "the session is not in wire form: .*instructions: expected a string",
+            ),
+            (
+                lambda to: to.create_item({"type": "message", "role": "user"}),
+                "the item is not in wire form: .*content",
+            ),
+            (
+                lambda to: to.create_response({"output_modalities": "text"}),
+                "the response is not in wire form: .*output_modalities",
+            ),
+            (
+                lambda to: to.create_response(when_busy="wat"),
+                "when_busy is 'raise' or 'wait' or 'cancel', not 'wat'",
+            ),
+        ],
+    )
+    def test_wire_form(
+        self,
+        connection: RealtimeConnection,
+        transport: FakeTransport,
+        call: Command,
+        words: str,
+    ) -> None:
+        """What the caller spelt wrong is a fault of his, and nothing is sent."""
+        with pytest.raises(ValueError, match=words):
+            call(connection)
+
+        assert [] == transport.sent
+
+
 class TestEvents:
     def test_recv(
         self, connection: RealtimeConnection, transport: FakeTransport
@@ -614,6 +682,13 @@ class TestEvents:
             transport.feed(*(scripted.delta(str(number)) for number in range(4)))
 
             assert "2" == waiting.result(WAIT).delta
+
+    def test_wait_for_with_a_time_as_predicate(
+        self, connection: RealtimeConnection
+    ) -> None:
+        """A timeout at the place of the predicate is no wait for ever."""
+        with pytest.raises(TypeError, match="timeout= is the time"):
+            connection.wait_for(ResponseDone, 10)  # type: ignore[call-overload]
 
     def test_wait_for_in_vain(self, connection: RealtimeConnection) -> None:
         """wait_for() gives up in time and leaves nothing behind."""
@@ -735,6 +810,16 @@ class TestAudio:
         with pytest.raises(TypeError, match="bytes"):
             connection.append_input_audio(audio)
 
+    def test_values_of_another_kind(self, connection: RealtimeConnection) -> None:
+        """An array of floats is not sent as noise; the message says where it goes."""
+        with pytest.raises(TypeError, match="append_audio\\(\\) takes other arrays"):
+            connection.append_input_audio(array("d", [0.5]))
+
+    def test_no_such_pace(self, connection: RealtimeConnection) -> None:
+        """A pace that there is not is not taken for another one."""
+        with pytest.raises(ValueError, match="pace is 'realtime' or None, not 'fast'"):
+            connection.append_audio(bytes(SECOND), pace="fast")  # type: ignore[arg-type]
+
     def test_wav(self, connection: RealtimeConnection) -> None:
         """A WAV file is refused; the message says where it goes."""
         with pytest.raises(ValueError, match="append_audio"):
@@ -766,7 +851,43 @@ class TestAudio:
         assert [b"12"] == appended(transport)
 
 
+CLOSES: list[tuple[tuple[Any, ...], type[Exception], str]] = [
+    (("bye",), TypeError, "an int .the reason comes second., not str"),
+    ((True,), TypeError, "not bool"),
+    ((5,), ValueError, "not 5"),
+    ((1005,), ValueError, "not 1005"),
+    ((1000, None), TypeError, "a close reason is a str"),
+    ((1000, "x" * 124), ValueError, "at most 123 bytes"),
+]
+
+
 class TestLifetime:
+    @pytest.mark.parametrize(("arguments", "kind", "words"), CLOSES)
+    def test_close_with_nonsense(
+        self,
+        connection: RealtimeConnection,
+        arguments: Any,
+        kind: type[Exception],
+        words: str,
+    ) -> None:
+        """What no close frame may hold leaves the connection as it was."""
+        with pytest.raises(kind, match=words):
+            connection.close(*arguments)
+
+        assert " open " in repr(connection)
+
+    def test_kept_until_the_interpreter_ends(self) -> None:
+        """A connection that is closed says nothing when the modules are gone."""
+        script = (
+            "import os; from realtime_sync import RealtimeClient;"
+            "os.kept = RealtimeClient.emulated().connect(); os.kept.close()"
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", script], capture_output=True, text=True, check=True
+        )
+
+        assert "" == done.stderr
+
     def test_forgotten(self, transport: FakeTransport) -> None:
         """A connection that is dropped warns, and its threads end."""
         connection = scripted.connect(transport)

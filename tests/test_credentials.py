@@ -532,7 +532,15 @@ def test_a_hint_on_a_model_that_only_transcribes_says_so(code: str) -> None:
     hint = handshake_hint(400, code, AZURE, None) or ""
 
     assert "dep does not serve" in hint
-    assert "intent='transcription'" in hint
+    assert "connect_transcription()" in hint
+
+
+def test_a_hint_on_no_model_says_how_to_name_one() -> None:
+    """Servers that are not Azure's say of a missing model that it does not fit."""
+    nameless = attrs.evolve(AZURE, model=None)
+    hint = handshake_hint(400, "OperationNotSupported", nameless, None) or ""
+
+    assert "give model=" in hint
 
 
 @pytest.mark.parametrize(

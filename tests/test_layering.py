@@ -64,8 +64,8 @@ BELOW = {
     "_wire": {"_deadline", "_waiting", "errors", "protocol"},
     "_conversation": {"_shown", "protocol"},
     "_channel": {
-        *{"_deadline", "_logging", "_recovery", "_waiting", "_wire", "errors"},
-        *{"protocol", "reconnect", "transport"},
+        *{"_checks", "_deadline", "_logging", "_recovery", "_waiting", "_wire"},
+        *{"errors", "protocol", "reconnect", "transport"},
     },
     "_responses": {"_channel", "_deadline", "errors", "protocol", "response_stream"},
     "_functions": {

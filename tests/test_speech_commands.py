@@ -116,6 +116,14 @@ def test_what_the_player_raises_is_reported(connection: RealtimeConnection) -> N
     assert ANSWER == connection.ask("Hello?", timeout=WAIT).transcript
 
 
+def test_what_was_heard_of_nothing(connection: RealtimeConnection) -> None:
+    """Who says how much was heard learns that nobody kept account of what it is of."""
+    with pytest.raises(RuntimeError, match="before the first response"):
+        connection.interrupt(played_ms=300)
+
+    assert () == connection.interrupt().truncated
+
+
 class FakeFeed(AudioFeed):
     """Hands out one chunk, which an interruption takes back or does not."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 import threading
 from collections import deque
@@ -10,8 +11,10 @@ from concurrent.futures import Executor
 from time import monotonic
 from typing import Any
 
+from .._checks import not_this
 from .._waiting import Condition
 from ..protocol._model import ServerEvent
+from ..protocol.client_events import CLIENT_EVENTS
 from ..protocol.codec import Dialect
 from ..protocol.preview import PREVIEW_ALIASES
 from ..protocol.server_events import SERVER_EVENTS, UnknownEvent
@@ -124,10 +127,11 @@ class Dispatcher:
     ) -> None:
         """Register *callback* for a class of events, its subclasses included."""
         key = resolve_event_type(event_type, self._dialect)
-        if not callable(callback):
-            raise TypeError(f"a callback is a callable, not {callback!r}")
+        _check_callback(callback)
         call: Callback = callback
         if executor is not None:
+            if not callable(getattr(executor, "submit", None)):
+                raise not_this("an executor is a concurrent.futures.Executor", executor)
             call = _Strand(executor, lambda event: self._run(callback, event))
         self._add(_Registration(key, callback, call, once))
 
@@ -145,8 +149,7 @@ class Dispatcher:
 
     def on_error(self, callback: Callable[[Exception], object]) -> None:
         """Register a callback for exceptions that have no caller to be raised in."""
-        if not callable(callback):
-            raise TypeError(f"a callback is a callable, not {callback!r}")
+        _check_callback(callback)
         with self._lock:
             self._error_callbacks += (callback,)
 
@@ -243,17 +246,53 @@ def resolve_event_type(
     The preview's names are accepted everywhere. The few that mean something else in
     the current protocol mean what they mean in the dialect that is spoken. A wire type
     that this version does not know stays a string: the service may have gained it.
+
+    Raises:
+        TypeError: It is neither.
+        ValueError: It is the wire type of a client event, which never arrives.
     """
     if isinstance(event_type, str):
         wire_type = event_type
         if dialect == "preview" or wire_type not in _EVENTS:
             wire_type = PREVIEW_ALIASES.get(wire_type, wire_type)
-        return _EVENTS.get(wire_type, wire_type)
+        return _EVENTS.get(wire_type) or _unknown(wire_type)
     if isinstance(event_type, type) and issubclass(event_type, ServerEvent):
         return event_type
     raise TypeError(
         f"an event type is a class of server events or a wire type, not {event_type!r}"
     )
+
+
+def _unknown(wire_type: str) -> str:
+    """Return a wire type that no class has, if it may be one all the same."""
+    if wire_type in CLIENT_EVENTS:
+        raise ValueError(f"{wire_type!r} is what a client sends; it never arrives")
+    import difflib  # here, for it is seldom needed
+
+    near = difflib.get_close_matches(wire_type, _EVENTS, 1)
+    logger.warning(
+        "this version knows no event of the type %r%s; it is taken for one that the "
+        "service has gained since",
+        wire_type,
+        f" (but {near[0]!r})" if near else "",
+    )
+    return wire_type
+
+
+def _check_callback(callback: object) -> None:
+    """
+    Refuse what cannot be called back.
+
+    Raises:
+        TypeError: It is no callable, or one that a loop would have to await.
+    """
+    if not callable(callback):
+        raise not_this("a callback is a callable", callback)
+    if inspect.iscoroutinefunction(callback):
+        raise TypeError(
+            f"the callback {_name(callback)} is asynchronous, and no loop would await "
+            "it: give a plain function, which may block with executor=pool"
+        )
 
 
 def matches(event: ServerEvent, key: type[ServerEvent] | str) -> bool:

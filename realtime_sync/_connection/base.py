@@ -23,12 +23,14 @@ from .._channel.link import State
 from .._channel.monitor import Monitor
 from .._channel.retained import Retained
 from .._channel.send_queue import SendQueue
+from .._checks import not_this
 from .._log_fields import ConnectionFields
 from .._recovery.lifetime import Lifetime
 from .._recovery.memory import Memory
 from .._recovery.opening import Opened, Opening
 from .._recovery.recovery import Recovery
 from .._shown import Shown
+from .._wire.frames import is_close_code
 from ..protocol.codec import Dialect
 from ..protocol.server_events import ErrorEvent
 from ..protocol.sessions import Session
@@ -247,9 +249,11 @@ class BaseConnection(Sending, Receiving, Shown):
         Args:
             code: The close code for the server (RFC 6455, 7.4).
             reason: The reason for the server, at most 123 bytes of UTF-8.
+
+        Raises:
+            TypeError, ValueError: No close frame may hold that; nothing was done.
         """
-        if len(reason.encode()) > 123:
-            raise ValueError("a close reason has at most 123 bytes of UTF-8")
+        _check_close(code, reason)
         if self._pid == os.getpid():
             self._channel.close(code, reason)
 
@@ -264,11 +268,16 @@ class BaseConnection(Sending, Receiving, Shown):
     ) -> None:
         self.close()
 
-    def __del__(self) -> None:
+    def __del__(
+        self,
+        # The names of the module may be gone when the interpreter ends.
+        getpid: Callable[[], int] = os.getpid,
+        closed: State = State.CLOSED,
+    ) -> None:
         channel = getattr(self, "_channel", None)
-        if channel is None or self._pid != os.getpid():
+        if channel is None or self._pid != getpid():
             return
-        if channel.state is not State.CLOSED:
+        if channel.state is not closed:
             name = repr(self)
             channel.abort()  # first, for warnings may be errors
             warnings.warn(
@@ -302,6 +311,20 @@ class BaseConnection(Sending, Receiving, Shown):
                 "this connection belongs to the process that opened it; open another "
                 "one after a fork"
             )
+
+
+def _check_close(code: object, reason: object) -> None:
+    if isinstance(code, bool) or not isinstance(code, int):
+        raise not_this("a close code is an int (the reason comes second)", code)
+    if not is_close_code(code):
+        raise ValueError(
+            "a close code is one of 1000 to 1003, 1007 to 1014 and 3000 to 4999 (RFC "
+            f"6455, 7.4), not {code}"
+        )
+    if not isinstance(reason, str):
+        raise not_this("a close reason is a str", reason)
+    if len(reason.encode()) > 123:
+        raise ValueError("a close reason has at most 123 bytes of UTF-8")
 
 
 class _ErrorHandler:

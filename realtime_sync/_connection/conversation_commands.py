@@ -5,10 +5,11 @@ from __future__ import annotations
 import functools
 import weakref
 from collections.abc import Callable, Mapping
-from typing import Any, Literal, cast
+from typing import Any, Literal, cast, get_args
 
 from .._channel.acknowledgements import Pending, new_event_id, with_id
 from .._channel.lanes import Lane
+from .._checks import check_choice
 from .._conversation.restore import Restoration, restoration
 from .._deadline import Deadline
 from .._responses.expectations import tag
@@ -34,6 +35,7 @@ from ..protocol.server_events import (
     ConversationItemCreated,
     ConversationItemRetrieved,
 )
+from ..protocol.sessions import RealtimeSession
 from ..response_stream import ResponseStream
 from ..usage import UsageMeter
 from .base import DEFAULT_TIMEOUT
@@ -49,7 +51,7 @@ WhenBusy = Literal["raise", "wait", "cancel"]
 _BUSY = "conversation_already_has_active_response"
 
 
-class ConversationCommands(AudioCommands):
+class ConversationCommands(AudioCommands[RealtimeSession]):
     """
     The commands of a session that holds a conversation.
 
@@ -102,12 +104,14 @@ class ConversationCommands(AudioCommands):
             The item as the server has it.
 
         Raises:
+            TypeError, ValueError: It is no item in wire form; nothing was sent.
             ServerError: The server refused it.
             TimeoutError: The server did not answer in time.
+            SendQueueFull: It could not be sent in time; nothing was.
             ConnectionClosed: The connection has ended.
         """
         deadline = Deadline(timeout)
-        new = as_model(item, cast("type[Any]", Item))
+        new = as_model(item, cast("type[Any]", Item), "item")
         pending = self._begin_item(new, timeout, previous_item_id)
         answer = self._acknowledgements.wait(pending, deadline.left())
         return cast("Item", answer.item)  # type: ignore[attr-defined]
@@ -226,11 +230,14 @@ class ConversationCommands(AudioCommands):
             The response while it arrives.
 
         Raises:
+            TypeError, ValueError: It is no response in wire form; nothing was sent.
             ServerError: The server refused.
             TimeoutError: It had not begun in time.
+            SendQueueFull: It could not be sent in time; nothing was.
             ConnectionClosed: The connection has ended.
         """
-        params = as_model(response or {}, ResponseCreateParams)
+        check_choice("when_busy", when_busy, get_args(WhenBusy))
+        params = as_model(response or {}, ResponseCreateParams, "response")
         deadline = Deadline(timeout)
         side = params.conversation == "none"
         if side or (when_busy == "raise" and not self._responses.cancelling):

@@ -15,6 +15,10 @@ __all__ = ["AudioSplitter"]
 # commands overtake, and turn detection hears them sooner.
 _PIECE = 48_000
 
+# Formats of the buffer protocol: bytes, and 16-bit samples with a sign. The bytes of
+# floats, say, would be heard as noise.
+_AUDIO_FORMATS = frozenset({"B", "b", "c", "h", "<h"})
+
 
 class AudioSplitter:
     """
@@ -64,10 +68,11 @@ def _flat(audio: Any) -> bytes | memoryview:
             "to append_audio()"
         )
     try:
-        flat = audio if type(audio) is bytes else memoryview(audio).cast("B")
+        flat = audio if type(audio) is bytes else _bytes_of(memoryview(audio))
     except TypeError as exc:
         raise TypeError(
-            f"audio is a contiguous bytes-like object, not {type(audio).__name__}"
+            "audio is a contiguous bytes-like object, or an array of 16-bit samples; "
+            f"append_audio() takes other arrays: {exc}"
         ) from exc
     if looks_like_wav(bytes(flat[:12])):
         raise ValueError(
@@ -75,3 +80,10 @@ def _flat(audio: Any) -> bytes | memoryview:
             "append_audio(), which reads the header and converts the rate"
         )
     return flat
+
+
+def _bytes_of(view: memoryview) -> memoryview:
+    """Return the bytes of *view*, as far as these are audio."""
+    if view.format not in _AUDIO_FORMATS:
+        raise TypeError(f"these are values of the format {view.format!r}")
+    return view.cast("B")

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
+from typing import Any, Generic, Literal, TypeVar, cast
 
 from .._channel.acknowledgements import new_event_id
 from .._channel.lanes import Lane
+from .._checks import check_choice, not_this
 from ..audio import (
     G711_RATE,
     SAMPLE_RATE,
@@ -18,6 +19,7 @@ from ..audio import (
     ulaw_encode,
 )
 from ..audio.loading import is_stream
+from ..errors import DecodeError
 from ..protocol._model import Model
 from ..protocol.client_events import (
     InputAudioBufferClear,
@@ -33,15 +35,10 @@ from ..protocol.session_audio import AudioPcma, AudioPcmu
 from ..protocol.sessions import (
     RealtimeSession,
     Session,
-    TranslationSession,
 )
 from .base import DEFAULT_TIMEOUT, BaseConnection
 from .input_audio import AudioSplitter
 from .progress import reporting
-
-
-if TYPE_CHECKING:
-    pass
 
 
 __all__ = ["AudioCommands", "AudioInput", "SessionCommands", "as_model"]
@@ -49,6 +46,7 @@ __all__ = ["AudioCommands", "AudioInput", "SessionCommands", "as_model"]
 logger = logging.getLogger("realtime_sync.connection")
 
 M = TypeVar("M", bound=Model)
+S = TypeVar("S", bound=Session)
 
 _ENCODERS: Mapping[type, Callable[[bytes], bytes]] = {
     AudioPcmu: ulaw_encode,
@@ -56,17 +54,22 @@ _ENCODERS: Mapping[type, Callable[[bytes], bytes]] = {
 }
 
 
-class SessionCommands(BaseConnection):
+class SessionCommands(BaseConnection, Generic[S]):
     """The commands that every kind of session has."""
 
     _session_class: type[Any] = RealtimeSession
 
+    @property
+    def session(self) -> S:
+        """The session as the server last described it."""
+        return cast("S", super().session)
+
     def update_session(
         self,
-        session: Session | Mapping[str, Any],
+        session: S | Mapping[str, Any],
         *,
         timeout: float | None = DEFAULT_TIMEOUT,
-    ) -> Session:
+    ) -> S:
         """
         Change the session; wait until the server has done so.
 
@@ -81,29 +84,26 @@ class SessionCommands(BaseConnection):
             The whole session as it now is.
 
         Raises:
+            TypeError, ValueError: It is no session in wire form; nothing was sent.
             ServerError: The server refused; nothing was changed.
             TimeoutError: The server did not answer in time.
+            SendQueueFull: It could not be sent in time; nothing was.
             ConnectionClosed: The connection has ended.
         """
-        if isinstance(session, Mapping) and self._session_class is not (
-            TranslationSession
-        ):
-            # The service insists on the type, which there is no choice about.
-            session = {"type": self._session_class.type, **session}
         model = self._session_model(session)
         session = model  # a mapping may hold keys of tools, and tracebacks show locals
         event = SessionUpdate(event_id=new_event_id(), session=model)
         updated = cast("SessionUpdated", self._command(event, timeout))
-        return updated.session
+        return cast("S", updated.session)
 
-    def _session_model(self, session: Session | Mapping[str, Any]) -> Any:
+    def _session_model(self, session: S | Mapping[str, Any]) -> Any:
         if isinstance(session, Mapping):
             # The service insists on the type, which is known here.
             session = {"type": self._session_class.type, **session}
-        return as_model(session, self._session_class)
+        return as_model(session, self._session_class, "session")
 
 
-class AudioInput(SessionCommands):
+class AudioInput(SessionCommands[S]):
     """What every session has that takes audio."""
 
     def _register_handlers(self) -> None:
@@ -144,11 +144,13 @@ class AudioInput(SessionCommands):
             timeout: Seconds to wait for space in the queue, for each 100 ms.
 
         Raises:
-            ValueError: It is no audio, or its rate is not known.
+            TypeError: It is nothing that holds audio.
+            ValueError: It is no audio, its rate is not known, or there is no such pace.
             OSError: It cannot be read.
             SendQueueFull: The queue stayed full.
             ConnectionClosed: The connection has ended.
         """
+        check_choice("pace", pace, ("realtime", None))
         encode_audio = self._input_encoder()
         rate = SAMPLE_RATE if encode_audio is None else G711_RATE
         total_ms = None
@@ -171,7 +173,7 @@ class AudioInput(SessionCommands):
         return None
 
 
-class AudioCommands(AudioInput):
+class AudioCommands(AudioInput[S]):
     """The commands of sessions that have an input audio buffer."""
 
     def append_input_audio(
@@ -242,10 +244,24 @@ class AudioCommands(AudioInput):
         return _ENCODERS.get(type(audio_input.format)) if audio_input else None
 
 
-def as_model(value: M | Mapping[str, Any], cls: type[M]) -> M:
-    """Return *value* as an object, whichever of the two forms it has."""
+def as_model(value: M | Mapping[str, Any], cls: type[M], name: str) -> M:
+    """
+    Return *value* as an object, whichever of the two forms it has.
+
+    Args:
+        value: The object, or a mapping in wire form.
+        cls: The class of the object.
+        name: What it is, for messages.
+
+    Raises:
+        TypeError: It is neither.
+        ValueError: The mapping is not in wire form.
+    """
     if isinstance(value, Mapping):
-        return structure(value, cls)
+        try:
+            return structure(value, cls)
+        except DecodeError as exc:  # it speaks of the other side's messages
+            raise ValueError(f"the {name} is not in wire form: {exc}") from exc
     if not isinstance(value, Model):
-        raise TypeError(f"expected an object or a mapping in wire form, got {value!r}")
+        raise not_this(f"the {name} is an object or a mapping in wire form", value)
     return value

@@ -53,7 +53,10 @@ class SpeechCommands(ConversationCommands):
             RuntimeError: The playback has begun already.
         """
         if self._playback is not None:
-            raise RuntimeError("name the player before `playback` is used otherwise")
+            raise RuntimeError(
+                "there is a playback already: call play() or use_player() once, and "
+                "before `playback` is used otherwise"
+            )
         playback = self._start_playback(player)
         if interruptible:
             self.on(InputAudioBufferSpeechStarted, playback.speech_started)
@@ -97,9 +100,15 @@ class SpeechCommands(ConversationCommands):
                 known better than by the playback.
 
         Raises:
+            RuntimeError: *played_ms* is given, and nothing is known of what it is of.
             ConnectionClosed: The connection has ended.
         """
         self._ensure_usable()
+        if played_ms is not None and self._playback is None:
+            raise RuntimeError(
+                "nothing kept account of the speech that played_ms is about: use "
+                "`connection.playback` once before the first response"
+            )
         return self.playback.interrupt(played_ms)
 
     def _start_playback(self, player: Player | None) -> Playback:

@@ -27,6 +27,7 @@ __all__ = [
     "FrameReader",
     "FrameWriter",
     "close_payload",
+    "is_close_code",
     "read_close",
 ]
 
@@ -212,8 +213,7 @@ def _check_close(payload: bytes) -> None:
     if not payload:
         return
     code = int.from_bytes(payload[:2], "big")
-    known = 1000 <= code <= 1003 or 1007 <= code <= 1014 or 3000 <= code <= 4999
-    if len(payload) < 2 or not known:
+    if len(payload) < 2 or not is_close_code(code):
         raise _broken("closed the connection with an invalid code")
     try:
         payload[2:].decode()
@@ -224,6 +224,11 @@ def _check_close(payload: bytes) -> None:
 
 def _broken(what: str, close_code: int = _PROTOCOL_ERROR) -> RemoteProtocolError:
     return RemoteProtocolError(f"the server {what}", close_code=close_code)
+
+
+def is_close_code(code: int) -> bool:
+    """Tell whether a close frame may hold *code* (RFC 6455, 7.4)."""
+    return 1000 <= code <= 1003 or 1007 <= code <= 1014 or 3000 <= code <= 4999
 
 
 def close_payload(code: int, reason: str = "") -> bytes:
