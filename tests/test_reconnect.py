@@ -555,17 +555,6 @@ class TestExpiry:
             assert isinstance(moved.cause, SessionExpired)
             assert ["hello"] == said(connection)
 
-    def test_no_new_session_yet(self, brief: RealtimeEmulator) -> None:
-        """While no new session is to be had, the old one goes on."""
-        policy = ReconnectPolicy(first_delay=0.0, tries=1)
-        with client_of(brief, reconnect=policy).connect() as connection:
-            brief.inject(Fault.http(503))
-            next(connection.events(SessionExpiring, timeout=WAIT))
-            wait_until(lambda: connection._channel.reader._recovery._tries == 1)  # type: ignore[union-attr]
-            connection.create_item(scripted.message("item_1"))
-
-            assert ["item_1"] == [item.id for item in brief.sessions[0].items]
-
     def test_wrong_clock(self) -> None:
         """A session that is over already by this machine's clock is not given up."""
         yesterday = ManualClock(epoch=time.time() - 86_400)

@@ -104,6 +104,8 @@ class Reader:
             link.end(fault(exc))
         finally:
             link.monitor.unbind_reader()
+            if self._recovery is not None:
+                self._recovery.abandon()
             link.see_writer_off()
             link.leave()
 
@@ -220,6 +222,8 @@ class Reader:
         """
         link, recovery = self._link, self._recovery
         cause = link.loss or cause
+        if isinstance(cause, RolledOver) and self._stays(cause):
+            return None
         if link.state is State.OPEN and recovery and recovery.worthwhile(cause):
             try:
                 return self._replace_transport(recovery, cause)
@@ -227,6 +231,14 @@ class Reader:
                 cause = exc
         link.end(cause)
         raise link.error()
+
+    def _stays(self, cause: RolledOver) -> bool:
+        """Tell whether the session goes on, as there is none to move to (yet)."""
+        recovery, is_open = self._recovery, self._link.state is State.OPEN
+        if recovery is not None and recovery.worthwhile(cause) and is_open:
+            return not recovery.prepare(cause)
+        self._lifetime.stay()
+        return True
 
     def _replace_transport(self, recovery: Recovery, cause: ConnectionClosed) -> None:
         link = self._link
@@ -239,7 +251,6 @@ class Reader:
             if not planned or link.state is not State.OPEN:
                 release(old)
                 raise
-            self._lifetime.postpone()
             link.use(old)
         except BaseException:
             release(old)

@@ -28,12 +28,19 @@ _NOTICE = 120.0  # seconds before the end that it is told, unless the policy say
 _SHARE = 0.25  # … but not more than this share of what the session had left
 _LATEST = 10.0  # seconds before the end at which no pause is waited for any longer
 _LULL = 1.0  # seconds after a turn that nothing may happen in, to be a pause
-_LOOK = 0.25  # seconds between two looks for a pause
-_AGAIN = 5.0  # seconds after which a move that failed is tried again
+_LOOK = 0.1  # seconds between two looks for a pause
+_SHORTEST = 30.0  # seconds that a session lasts at least, if it follows a planned move
 
 
 class RolledOver(SessionExpired):
-    """The library itself leaves a session that is about to expire."""
+    """
+    The library itself leaves a session that is about to expire.
+
+    Attributes:
+        time_left: Seconds until then.
+    """
+
+    time_left = 0.0
 
 
 class Lifetime:
@@ -53,6 +60,7 @@ class Lifetime:
         self._next: float | None = None
         self._lead = 0.0
         self._told = False
+        self._moves = False  # whether the session is to be left before it ends
         self._speaking = False
         self._busy_at = 0.0
 
@@ -76,7 +84,8 @@ class Lifetime:
         Return what to tell, if it is time for that.
 
         Raises:
-            RolledOver: It is time to move to a new session.
+            RolledOver: It is time to move to a new session; it is raised again and
+                again, until there is one.
         """
         now = time.monotonic()
         if self._ends is None or self._next is None or now < self._next:
@@ -87,14 +96,13 @@ class Lifetime:
             return SessionExpiring(event_id="", time_left=self._ends - now)
         self._next = now + _LOOK
         if self._is_pause(now) or now >= self._ends - min(_LATEST, self._lead / 2):
-            raise RolledOver(
-                1000, "the session was about to expire", initiated_by="client"
-            )
+            self._moves = True
+            raise _rolled_over(self._ends - now)
         return None
 
-    def postpone(self) -> None:
-        """Try again later: there is no new session yet."""
-        self._next = time.monotonic() + _AGAIN
+    def stay(self) -> None:
+        """Let the session end by itself: there will be none to move to."""
+        self._next = None
 
     def _is_pause(self, now: float) -> bool:
         return not self._speaking and now - self._busy_at > _LULL and self._quiet()
@@ -104,12 +112,14 @@ class Lifetime:
         if not expires_at or (self._ends and isinstance(event, SessionUpdated)):
             return
         left = expires_at - time.time()
-        if left <= 0:  # what has just begun is not over: this machine's clock is wrong
+        # What has just begun is not over: this machine's clock is wrong. And if it is
+        # wrong by almost the time that sessions last, each of them seems about to end,
+        # and one move would follow the other.
+        if left <= (_SHORTEST if self._moves else 0.0):
             self._ends = self._next = None
-            logger.info(
-                "the session's end is %.0f s ago by this machine's clock", -left
-            )
+            logger.info("the session ends in %.0f s by this machine's clock", left)
             return
+        self._moves = False
         wanted = _NOTICE if self._rollover is None else self._rollover
         self._lead = max(0.0, min(wanted, left * _SHARE))
         self._ends = time.monotonic() + left
@@ -122,3 +132,10 @@ class Lifetime:
     def _on_activity(self, event: ServerEvent) -> None:
         self._speaking = False
         self._busy_at = time.monotonic()
+
+
+def _rolled_over(time_left: float) -> RolledOver:
+    why = "the session was about to expire"
+    error = RolledOver(1000, why, initiated_by="client")
+    error.time_left = time_left
+    return error

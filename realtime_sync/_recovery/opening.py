@@ -12,11 +12,12 @@ import platform
 import ssl
 import uuid
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import attrs
 
 from .._deadline import Deadline
-from .._logging import redact_headers, redact_url
+from .._logging import redact_headers, redact_text, redact_url
 from .._secrets import SecretHeaders, hide_secrets, secrets_of
 from .._version import VERSION
 from .._wire.frames import read_close
@@ -31,11 +32,12 @@ from ..errors import (
     ServerError,
 )
 from ..protocol.codec import decode_server_event
+from ..protocol.responses import ErrorDetails
 from ..protocol.server_events import ErrorEvent, SessionCreated
 from ..transport import CLOSE, TEXT, ConnectRequest, Frame, Transport
 
 
-__all__ = ["USER_AGENT", "Opened", "Opening"]
+__all__ = ["USER_AGENT", "Opened", "Opening", "Redaction"]
 
 logger = logging.getLogger("realtime_sync.opening")
 
@@ -44,6 +46,40 @@ USER_AGENT = (
 )
 
 _MOST_EARLY = 10_000  # frames before the session; a service sends none
+_AWAY = frozenset({1001, 1011, 1012, 1013})  # RFC 6455, 7.4.1: it may soon be back
+
+_Created = tuple[bytes, Sequence[Frame]]  # `session.created`, and what came with it
+
+
+class Redaction:
+    """
+    Takes what was sent in headers out of what a server says: services echo keys.
+
+    It is an object, and no `partial`, since tracebacks show what those hold.
+    """
+
+    __slots__ = ("_secrets",)
+
+    def __init__(self, headers: Mapping[str, str]) -> None:
+        self._secrets = tuple(secrets_of(headers))
+
+    def text(self, text: str) -> str:
+        """Return a text without secrets."""
+        return redact_text(text, self._secrets)
+
+    def details(self, error: ErrorDetails) -> ErrorDetails:
+        """Return the facts that are known of an error, without secrets."""
+        found: dict[str, Any] = {
+            name: self.text(value)
+            for name in ("type", "code", "message", "param")
+            if isinstance(value := getattr(error, name), str)
+        }
+        return ErrorDetails(**found, event_id=error.event_id)
+
+    def close(self, payload: bytes) -> tuple[int, str]:
+        """Return the code and the reason of a close frame, without secrets."""
+        code, reason = read_close(payload)
+        return code, self.text(reason)
 
 
 @attrs.frozen(kw_only=True)
@@ -57,6 +93,7 @@ class Opened:
         frames: What arrived with it, in order.
         client_request_id: The ``x-ms-client-request-id`` of the upgrade request.
         headers: The headers of the upgrade response, names in lower case.
+        redaction: For what the server says.
     """
 
     transport: Transport
@@ -64,6 +101,7 @@ class Opened:
     frames: Sequence[Frame]
     client_request_id: str
     headers: Mapping[str, str]
+    redaction: Redaction = attrs.field(factory=lambda: Redaction({}))
 
 
 @attrs.frozen(kw_only=True)
@@ -113,11 +151,12 @@ class Opening:
                 ),
             }
         )
+        redaction = Redaction(headers)
         transport = self.make_transport()
         announce(transport)
         try:
             answer = self._connect(transport, headers, deadline)
-            created, frames = self._await_session(transport, deadline)
+            created, frames = self._await_session(transport, deadline, redaction)
         except BaseException:
             transport.abort()
             transport.release()
@@ -128,6 +167,7 @@ class Opening:
             frames=frames,
             client_request_id=request_id,
             headers=answer,
+            redaction=redaction,
         )
 
     def _connect(
@@ -160,9 +200,22 @@ class Opening:
         return handshake_hint(exc.status, exc.code, self.endpoint, self.scope)
 
     def _await_session(
-        self, transport: Transport, deadline: Deadline
-    ) -> tuple[bytes, Sequence[Frame]]:
-        """Read up to `session.created`, which is the first event of every session."""
+        self, transport: Transport, deadline: Deadline, redaction: Redaction
+    ) -> _Created:
+        found = self._find_session(transport, deadline, redaction)
+        if isinstance(found, ConnectError):
+            raise found  # here, for tracebacks show locals, and there what arrived
+        return found
+
+    def _find_session(
+        self, transport: Transport, deadline: Deadline, redaction: Redaction
+    ) -> _Created | ConnectError:
+        """
+        Read up to `session.created`, which is the first event of every session.
+
+        Returns:
+            That, or why there is no session.
+        """
         early: list[Frame] = []
         size = 0
         while True:
@@ -174,35 +227,52 @@ class Opening:
                 ) from exc
             for index, (opcode, payload) in enumerate(frames):
                 if opcode == CLOSE:
-                    raise _refused(payload)
-                if opcode == TEXT and self._creates_session(payload):
-                    return payload, early + frames[index + 1 :]
+                    return self._closed(*redaction.close(payload))
+                if opcode == TEXT:
+                    found = self._read(payload, redaction)
+                    if isinstance(found, ConnectError):
+                        return found
+                    if found:
+                        return payload, early + frames[index + 1 :]
                 early.append((opcode, payload))
                 size += len(payload)
             if size > self.max_message_bytes or len(early) > _MOST_EARLY:
-                raise ConnectError(
+                return ConnectError(
                     f"{self.endpoint.url} talks of everything but a session; check "
                     "that it is a server of the realtime API"
                 )
 
-    def _creates_session(self, payload: bytes) -> bool:
+    def _read(self, payload: bytes, redaction: Redaction) -> bool | ConnectError:
+        """Tell whether a message creates the session, or why there will be none."""
         try:
             event = decode_server_event(payload, self.endpoint.dialect)
         except DecodeError as exc:
-            raise ConnectError(
-                f"{self.endpoint.url} does not speak this protocol: {exc}"
-            ) from exc
+            words = redaction.text(str(exc))
+            cause = DecodeError(words, path=exc.path)
+            return _caused(
+                f"{self.endpoint.url} does not speak this protocol: {words}", cause
+            )
         if isinstance(event, ErrorEvent):
-            error = ServerError(event.error)
-            raise ConnectError(f"the server refused the session: {error}") from error
+            error = ServerError(redaction.details(event.error))
+            return _caused(f"the server refused the session: {error}", error)
         return isinstance(event, SessionCreated)
 
+    def _closed(self, code: int, reason: str) -> ConnectError:
+        what = f"the server closed the connection with code {code} before it made a "
+        why = f": {reason.rstrip('.')}" if reason else ""
+        return _caused(
+            f"{what}session{why}; {self._remedy(code)}",
+            ConnectionClosedError(code, reason, initiated_by="server"),
+        )
 
-def _refused(payload: bytes) -> ConnectError:
-    code, reason = read_close(payload)
-    error = ConnectError(
-        f"the server closed the connection with code {code} before it made a session"
-        + (f": {reason}" if reason else "")
-    )
-    error.__cause__ = ConnectionClosedError(code, reason, initiated_by="server")
+    def _remedy(self, code: int) -> str:
+        host, model = self.endpoint.host, self.endpoint.model or "the model"
+        if code in _AWAY:
+            return f"{host} may be busy or about to restart: try again later"
+        return f"check that {host} serves {model}, and to this credential"
+
+
+def _caused(message: str, cause: Exception) -> ConnectError:
+    error = ConnectError(message)
+    error.__cause__ = cause
     return error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import ssl
 from collections import deque
 from collections.abc import Callable
@@ -11,16 +12,17 @@ from typing import Protocol
 
 import attrs
 
-from .._channel.link import Direction
+from .._channel.link import Direction, release
 from .._deadline import Deadline
 from ..errors import ConnectError, ConnectionClosed, ServerError, SessionExpired
 from ..protocol.codec import Dialect
 from ..reconnect import Reconnected, ReconnectPolicy
 from ..transport import Frame, Transport
+from .aside import Aside
 from .lifetime import RolledOver
 from .memory import Memory, Remembered
 from .opening import Opened, Opening
-from .retelling import Retelling
+from .retelling import Patience, Retelling
 
 
 __all__ = ["Recovered", "Recovery", "open_persistently"]
@@ -28,6 +30,11 @@ __all__ = ["Recovered", "Recovery", "open_persistently"]
 logger = logging.getLogger("realtime_sync.reconnect")
 
 _STABLE = 10.0  # seconds after which a connection that is lost counts as another one
+_AGAIN = 5.0  # seconds after which a planned move that failed is tried again, or
+_SHARE = 0.25  # … this share of what the session has left
+_BRIEF = 5.0  # seconds without progress that a session waits for the one to move to
+
+_FAILURES = (ConnectError, ConnectionClosed, ServerError, TimeoutError)
 
 
 @attrs.frozen(kw_only=True)
@@ -81,7 +88,7 @@ def open_persistently(
     tries = 0
     while True:
         try:
-            return opening.open(_shorter(timeout, deadline))
+            return opening.open(_shorter(timeout, deadline.left()))
         except (ConnectError, TimeoutError) as exc:
             tries += 1
             delay = policy.delay(tries - 1, exc)
@@ -120,10 +127,41 @@ class Recovery:
         self._memory = memory
         self._tries = 0
         self._back_at = 0.0
+        self._aside: Aside | None = None  # opens the session to move to
+        self._moves = 0  # tries to move there
+        self._not_before = 0.0  # when the next one may be
 
     def worthwhile(self, cause: ConnectionClosed) -> bool:
         """Tell whether the connection is to be opened again after *cause*."""
         return self._policy.tries > 0 and self._policy.retries(cause)
+
+    def prepare(self, cause: RolledOver) -> bool:
+        """
+        Open a connection to move to, while the present one goes on.
+
+        Call it again and again; what fails is logged, and tried again later.
+
+        Returns:
+            Whether it is open, so that `recover()` can move there.
+        """
+        if monotonic() < self._not_before:
+            return False
+        if self._aside is None or self._aside.is_stale():
+            self.abandon()
+            self._moves += 1
+            logger.info("%s; opening a new one", cause)
+            self._aside = Aside(self._opening, self._open_timeout)
+        try:
+            return self._aside.result() is not None
+        except Exception as exc:  # also of a credential that is a function
+            self._put_off(cause, exc)
+            return False
+
+    def abandon(self) -> None:
+        """Leave what `prepare()` opened, or is opening."""
+        aside, self._aside = self._aside, None
+        if aside is not None:
+            aside.abandon()
 
     def recover(self, cause: ConnectionClosed, road: Road) -> Recovered:
         """
@@ -137,13 +175,17 @@ class Recovery:
             self._tries = 0
         tries_before = self._tries
         planned = isinstance(cause, RolledOver)
-        logger.log(_level(planned), "%s; opening a new one", cause)
         remembered = self._memory.remember()
-        if not planned:
+        if isinstance(cause, RolledOver):
+            opened, retelling = self._move(cause, road, remembered)
+            self._memory.lose(cause)  # only now is the old session given up
+        else:
+            logger.warning("%s; opening a new one", cause)
+            self.abandon()
             self._memory.lose(cause)
-        opened, retelling = self._come_back(cause, road, remembered)
-        if planned:  # only now is the old session given up
-            self._memory.lose(cause)
+            opened, retelling = self._come_back(cause, road, remembered)
+        tries = self._moves if planned else self._tries - tries_before
+        self._moves, self._not_before = 0, 0.0
         self._back_at = monotonic()
 
         self._memory.renew(retelling.session, retelling.items)
@@ -153,7 +195,7 @@ class Recovery:
             cause=cause,
             planned=planned,
             session=retelling.session,
-            tries=self._tries - tries_before,
+            tries=tries,
             seconds=self._back_at - lost_at,
             restored=len(retelling.items),
             losses=(*remembered.losses, *retelling.losses),
@@ -170,20 +212,44 @@ class Recovery:
 
     # Private
 
+    def _move(
+        self, cause: RolledOver, road: Road, remembered: Remembered
+    ) -> tuple[Opened, Retelling]:
+        """Tell everything to the session that was prepared, in one short try."""
+        aside, self._aside = self._aside, None
+        opened = aside.result() if aside is not None else None
+        assert opened is not None  # or `prepare()` would have said so
+        deadline = Deadline(max(cause.time_left, _BRIEF))
+        try:
+            return opened, self._retell(
+                opened, _shorter(_BRIEF, self._open_timeout), deadline, road, remembered
+            )
+        except _FAILURES as exc:
+            self._put_off(cause, exc)
+            raise _given_up(cause, exc, self._moves) from exc
+
+    def _put_off(self, cause: RolledOver, exc: Exception) -> None:
+        """Let the session go on for some time, or to its end if that is no use."""
+        self.abandon()
+        logger.warning("there is no new session to move to: %s", exc)
+        left = cause.time_left
+        wait = min(_AGAIN, left * _SHARE) if left > 0 else _AGAIN
+        wait = max(wait, getattr(exc, "retry_after", None) or 0.0)
+        self._not_before = monotonic() + wait if self._retries(exc) else math.inf
+
     def _come_back(
         self, cause: ConnectionClosed, road: Road, remembered: Remembered
     ) -> tuple[Opened, Retelling]:
         deadline = Deadline(self._policy.deadline)
         last: Exception = cause
         while self._tries < self._policy.tries and self._retries(last):
-            at_once = isinstance(last, RolledOver)
-            delay = 0.0 if at_once else self._policy.delay(self._tries, last)
+            delay = self._policy.delay(self._tries, last)
             if _too_late(deadline, delay) or not road.pause(delay):
                 break
             self._tries += 1
             try:
                 return self._try(deadline, road, remembered)
-            except (ConnectError, ConnectionClosed, ServerError, TimeoutError) as exc:
+            except _FAILURES as exc:
                 logger.warning("the connection is not back: %s", exc)
                 last = exc
             except Exception as exc:  # of a credential that is a function, say
@@ -198,23 +264,34 @@ class Recovery:
     def _try(
         self, deadline: Deadline, road: Road, remembered: Remembered
     ) -> tuple[Opened, Retelling]:
-        timeout = _shorter(self._open_timeout, deadline)
-        both = Deadline(timeout, "opening the connection again")
+        timeout = _shorter(self._open_timeout, deadline.left())
         opened = self._opening.open(timeout, road.opening)
+        return opened, self._retell(
+            opened, self._open_timeout, deadline, road, remembered
+        )
+
+    def _retell(
+        self,
+        opened: Opened,
+        patience: float | None,
+        deadline: Deadline,
+        road: Road,
+        remembered: Remembered,
+    ) -> Retelling:
         try:
+            road.opening(opened.transport)  # it may have been opened aside
             retelling = Retelling(
                 opened,
                 self._dialect,
-                both,
+                Patience(patience, deadline),
                 road.tell_taps,
                 self._opening.max_message_bytes,
             )
             retelling.run(remembered)
         except BaseException:
-            opened.transport.abort()
-            opened.transport.release()
+            release(opened.transport)
             raise
-        return opened, retelling
+        return retelling
 
 
 def _is_garbled(error: Exception) -> bool:
@@ -228,11 +305,10 @@ def _level(planned: bool) -> int:
     return logging.INFO if planned else logging.WARNING
 
 
-def _shorter(timeout: float | None, deadline: Deadline) -> float | None:
-    left = deadline.left()
-    if timeout is None or left is None:
-        return left if timeout is None else timeout
-    return min(timeout, left)
+def _shorter(one: float | None, other: float | None) -> float | None:
+    if one is None or other is None:
+        return other if one is None else one
+    return min(one, other)
 
 
 def _too_late(deadline: Deadline, delay: float) -> bool:

@@ -12,6 +12,7 @@ from .._channel.acknowledgements import (
     Acknowledgements,
     Pending,
     field_of,
+    kind_of,
     new_event_id,
     with_id,
 )
@@ -20,7 +21,6 @@ from .._channel.link import Tap, receive
 from .._channel.monitor import Monitor
 from .._conversation.restore import Loss
 from .._deadline import Deadline
-from .._wire.frames import read_close
 from ..errors import ConnectionClosedError, DecodeError
 from ..protocol._model import ClientEvent
 from ..protocol.client_events import (
@@ -48,10 +48,11 @@ from .memory import Remembered
 from .opening import Opened
 
 
-__all__ = ["Retelling", "difference"]
+__all__ = ["Patience", "Retelling", "difference"]
 
 _Encoded = tuple[ClientEvent, bytes]  # a command, and its message
 
+_CREATE = ConversationItemCreate.type
 _FRAME_BYTES = 100  # of memory that a frame takes besides its bytes, about
 _TOGETHER = 32  # commands, or
 _BYTES_TOGETHER = 256 * 1024  # … bytes that are sent before answers are read
@@ -83,6 +84,54 @@ def difference(
     return changes
 
 
+class Patience:
+    """
+    How long a new session may take: for as long as it goes on, up to a deadline.
+
+    A conversation may take minutes at a slow uplink, and a dead network none.
+
+    Args:
+        seconds: How long nothing may happen; None for no limit.
+        deadline: For all of it.
+    """
+
+    def __init__(self, seconds: float | None, deadline: Deadline) -> None:
+        self._seconds = seconds
+        self._deadline = deadline
+        self._size = 0
+        self.renew()
+
+    def begin(self, size: int) -> None:
+        """Begin to send so many bytes, which all may have to leave before an answer."""
+        self._size = size
+        self.renew()
+
+    def renew(self) -> None:
+        """Take note of progress."""
+        portions = 1 + self._size // _BYTES_TOGETHER
+        seconds = None if self._seconds is None else self._seconds * portions
+        self._allowed = seconds
+        self._still = Deadline(seconds)
+
+    def left(self) -> float | None:
+        """Return the seconds that are left."""
+        left = [each.left() for each in (self._still, self._deadline)]
+        return min((each for each in left if each is not None), default=None)
+
+    def error(self, what: str) -> TimeoutError:
+        """Return the exception that says what took too long."""
+        if self._deadline.expired() or self._allowed is None:
+            return TimeoutError(
+                f"{what} was not over in time; the network or the service is too slow "
+                "for this conversation: allow more time (ReconnectPolicy.deadline), or "
+                "keep less of it (keep_audio=False, or delete items)"
+            )
+        return TimeoutError(
+            f"{what} came to a standstill of {self._allowed:.3g} s; the network or the "
+            "service is very slow, or gone"
+        )
+
+
 class Retelling:
     """
     One try to tell a new session everything; on the thread that reads.
@@ -90,7 +139,7 @@ class Retelling:
     Args:
         opened: The new transport and session.
         dialect: The dialect that is spoken.
-        deadline: For all of it.
+        patience: How long it may take.
         tap: Sees every message.
         max_bytes: How much may arrive besides the answers.
 
@@ -105,18 +154,20 @@ class Retelling:
         self,
         opened: Opened,
         dialect: Dialect,
-        deadline: Deadline,
+        patience: Patience,
         tap: Tap,
         max_bytes: int = MAX_UNREAD,
     ) -> None:
         self._transport = opened.transport
         self._dialect: Dialect = dialect
-        self._deadline = deadline
+        self._patience = patience
+        self._redaction = opened.redaction
         self._tap = tap
         self._arriving: deque[Frame] = deque(opened.frames)
         self._acknowledgements = Acknowledgements(Monitor())
         self._handlers = self._acknowledgements.handlers()
         self._told: set[str] = set()
+        self._waiting: list[Pending] = []  # for an answer, or no more
         tap("received", opened.created)
         created = decode_server_event(opened.created, dialect)
         assert isinstance(created, SessionCreated)
@@ -132,11 +183,17 @@ class Retelling:
 
         Raises:
             ConnectionClosedError: This connection was lost, too.
+            ServerError: It refuses the settings.
             TimeoutError: It takes too long.
         """
-        self._set_up(remembered.session)
-        if remembered.items:
-            self._tell(remembered.items)
+        step = "setting up the new session"
+        try:
+            self._set_up(remembered.session)
+            if remembered.items:
+                step = "telling the new session the conversation"
+                self._tell(remembered.items)
+        except TimeoutError as exc:
+            raise self._patience.error(self._progress(step, remembered)) from exc
 
     def _set_up(self, wanted: Mapping[str, Any]) -> None:
         changes = difference(wanted, unstructure(self.session))
@@ -172,13 +229,23 @@ class Retelling:
         for pending in waiting:
             self._note(pending)
 
+    def _progress(self, step: str, remembered: Remembered) -> str:
+        if not self._told:
+            return step
+        creates = [p for p in self._waiting if kind_of(p.command) == _CREATE]
+        taken = sum(pending.settled() for pending in creates)
+        return f"{step} ({taken} of {len(remembered.items)} items were taken)"
+
     def _encoded(self, command: ClientEvent) -> _Encoded:
         return command, encode(command, self._dialect)
 
     def _exchange(self, commands: Sequence[_Encoded]) -> list[Pending]:
         waiting = [self._acknowledgements.expect(command) for command, _ in commands]
+        self._waiting += waiting
         frames = [(TEXT, message) for _, message in commands]
-        self._transport.send(frames, self._deadline.remaining())
+        self._patience.begin(sum(len(message) for _, message in commands))
+        self._transport.send(frames, self._patience.left())
+        self._patience.renew()
         for _, message in commands:
             self._tap("sent", message)
         self._await(waiting)
@@ -200,19 +267,23 @@ class Retelling:
     def _await(self, waiting: Sequence[Pending]) -> None:
         while not all(pending.settled() for pending in waiting):
             while not self._arriving:
-                left = self._deadline.remaining()
+                left = self._patience.left()
                 self._arriving.extend(receive(self._transport, left))
             self._take(*self._arriving.popleft())
 
     def _take(self, opcode: int, payload: bytes) -> None:
         if opcode == TEXT:
             self._tap("received", payload)
-            if not self._absorb(payload):
+            if self._absorb(payload):
+                self._patience.renew()
+            else:
                 self._keep((opcode, payload))
         elif opcode == PING:
-            self._transport.send([(PONG, payload)], self._deadline.remaining())
+            self._transport.send([(PONG, payload)], self._patience.left())
         elif opcode == CLOSE:
-            raise ConnectionClosedError(*read_close(payload), initiated_by="server")
+            code, reason = self._redaction.close(payload)
+            payload = b""  # tracebacks show locals
+            raise ConnectionClosedError(code, reason, initiated_by="server")
 
     def _keep(self, frame: Frame) -> None:
         self._room -= len(frame[1]) + _FRAME_BYTES
@@ -229,7 +300,8 @@ class Retelling:
         except DecodeError:
             return False  # whoever reads next reports it
         if isinstance(event, ErrorEvent):
-            return self._acknowledgements.refuse(event)
+            error = self._redaction.details(event.error)
+            return self._acknowledgements.refuse(attrs.evolve(event, error=error))
         handler = self._handlers.get(type(event))
         if handler is None:
             return False

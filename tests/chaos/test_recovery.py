@@ -52,7 +52,7 @@ def answer(turn: Turn) -> Reply | str:
 def _emulator() -> Iterator[RealtimeEmulator]:
     settings = EmulatorSettings.instant()
     with RealtimeEmulator(
-        replies=answer, settings=settings, speech="tones"
+        replies=answer, settings=settings, speech="tone"
     ) as emulator:
         yield emulator
 

@@ -31,7 +31,13 @@ from servers import (
 )
 
 import realtime_sync
-from realtime_sync import HandshakeError, RealtimeClient, Reconnected, ReconnectPolicy
+from realtime_sync import (
+    ConnectionClosedError,
+    HandshakeError,
+    RealtimeClient,
+    Reconnected,
+    ReconnectPolicy,
+)
 from realtime_sync.control import ControlClient
 from realtime_sync.doctor import diagnose
 from realtime_sync.emulator import EmulatorSettings, Fault, RealtimeEmulator
@@ -192,6 +198,18 @@ REFUSED = frame(
     b'{"type":"error","event_id":"e","error":{"type":"invalid_request_error",'
     b'"message":"no","param":"session.tools"}}',
 )
+ECHO = frame(
+    TEXT,
+    b'{"type":"error","event_id":"e","error":{"type":"invalid_request_error","code":'
+    b'"no %(key)s","message":"no: %(key)s.","param":"session.%(key)s","key":"%(key)s"}}'
+    % {b"key": KEY.encode()},
+)
+ECHO_CLOSE = frame(CLOSE, b"\x0b\xb8no: " + KEY.encode())
+UPDATED = frame(
+    TEXT,
+    b'{"type":"session.updated","event_id":"e1",'
+    b'"session":{"type":"realtime","id":"sess_1","instructions":"Be brief."}}',
+)
 SERVERS: dict[str, Script] = {
     "401": echoing(401),
     "403": echoing(403),
@@ -206,6 +224,14 @@ SERVERS: dict[str, Script] = {
     "broken rules": opened(lambda peer: peer.send(frame(TEXT, b"x", reserved=4))),
     "refused command": opened(lambda peer: peer.send(REFUSED)),
     "no session": lambda peer: peer.accept(then=REFUSED),
+    "no session, with the key": lambda peer: peer.accept(then=ECHO),
+    "closed before, with the key": lambda peer: peer.accept(then=ECHO_CLOSE),
+    "no JSON, with the key": lambda peer: peer.accept(
+        then=frame(TEXT, b"no: " + KEY.encode())
+    ),
+    "no event, with the key": lambda peer: peer.accept(
+        then=frame(TEXT, b'{"type":"error","error":"no: %s"}' % KEY.encode())
+    ),
 }
 
 
@@ -214,6 +240,42 @@ def test_failures_of_the_server(name: str, shower: Shower) -> None:
     """However a server fails, nothing tells a secret."""
     with serve(SERVERS[name]) as server:
         fail(shower, server.url)
+
+
+def fails_later(told: bytes, *, created: bool) -> Script:
+    """Cut the first session; tell something instead of the second, or within it."""
+    sessions: list[Peer] = []
+
+    def script(peer: Peer) -> None:
+        sessions.append(peer)
+        if len(sessions) == 1:
+            peer.accept(then=CREATED)
+            peer.read_frame()
+            peer.send(UPDATED)
+            peer.read_frame()
+        elif created:
+            peer.accept(then=CREATED)
+            peer.read_frame()  # which sets the session up
+            peer.send(told)
+            peer.wait_eof()
+        else:
+            peer.accept(then=told)
+            peer.wait_eof()
+
+    return script
+
+
+@pytest.mark.parametrize("created", [False, True], ids=["before", "within"])
+@pytest.mark.parametrize("told", [ECHO, ECHO_CLOSE], ids=["error", "close"])
+def test_failures_on_the_way_back(told: bytes, created: bool, shower: Shower) -> None:
+    """A server that tells the key when it is asked again tells it to nobody."""
+    policy = ReconnectPolicy(first_delay=0.0, tries=2)
+    with serve(fails_later(told, created=created)) as server:
+        client = client_of(server.url, reconnect=policy, session={"tools": []})
+        with client.connect() as connection:
+            with pytest.raises(ConnectionClosedError, match="hidden") as caught:
+                connection.clear_input_audio(timeout=PATIENCE)
+            shower.fail(caught.value)
 
 
 @pytest.mark.parametrize("kind", ["authority", "host"])
