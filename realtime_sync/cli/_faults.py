@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -15,9 +14,11 @@ if TYPE_CHECKING:
 
 __all__ = ["fault_of"]
 
-_ADDITION = re.compile(
-    r",(session|times|skip|reason|message|retry-after|type|param|event-id)=([^,@]*)"
+_NAMES = (
+    *("session", "times", "skip", "reason", "message", "retry-after"),
+    *("type", "param", "event-id"),
 )
+_ADDITION = re.compile(rf",({'|'.join(_NAMES)})=([^,@]*)")
 
 # The parts of the value of the fault `error`, behind its code.
 _OF_ERROR = {"type": 1, "param": 2, "event-id": 3}
@@ -37,7 +38,12 @@ def fault_of(text: str) -> Fault:
     """
     from ..emulator import Fault
 
-    fault = Fault.parse(_ADDITION.sub("", text))
+    bare = _ADDITION.sub("", text)
+    head, comma, rest = bare.partition("@")[0].partition(",")
+    if comma and not head.startswith("redirect"):  # a URL may have commas
+        known = ", ".join(f"{name}=" for name in _NAMES)
+        raise ValueError(f"{rest!r} is no addition to a fault; there are: {known}")
+    fault = Fault.parse(bare)
     for name, value in _ADDITION.findall(text):
         fault = evolve(fault, **_change(fault, name, value))
     return fault
@@ -54,8 +60,9 @@ def _change(fault: Fault, name: str, value: str) -> dict[str, Any]:
         parts = list(fault.value)
         parts[_OF_ERROR[name]] = value
         return {"value": tuple(parts)}
-    number = _number(value, name)
-    return {name: None if math.isinf(number) else int(number)}
+    if (name, value) == ("times", "inf"):
+        return {name: None}
+    return {name: _number(value, name)}
 
 
 def _belongs(fault: Fault, kind: str, name: str) -> None:
@@ -65,6 +72,7 @@ def _belongs(fault: Fault, kind: str, name: str) -> None:
 
 def _number(value: str, name: str) -> float:
     try:
-        return float(value)
+        number = float(value)
     except ValueError:
         raise ValueError(f"{name} takes a number, not {value!r}") from None
+    return int(number) if number.is_integer() else number

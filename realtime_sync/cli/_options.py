@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,7 +16,7 @@ from ._profiles import Profile, load_profile
 from ._settings import Given, Service, choose_service
 
 
-__all__ = ["Link", "json_option", "link_options"]
+__all__ = ["Link", "json_option", "keep", "link_options"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -80,6 +80,19 @@ def json_option(command: F) -> F:
         callback=switch,
         help="Print one JSON object a line.",
     )(command)
+
+
+def keep(files: Iterable[Path], *targets: Path | None) -> None:
+    """
+    Keep what is read from being written over.
+
+    Raises:
+        click.UsageError: One of *targets* is one of *files*.
+    """
+    read = {path.resolve() for path in files}
+    for target in targets:
+        if target is not None and target.resolve() in read:
+            raise click.UsageError(f"{target} is read, and would be written over")
 
 
 def _default_file() -> str:

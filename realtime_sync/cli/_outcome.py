@@ -24,12 +24,14 @@ from typing import Any
 
 import attrs
 
+from .._recording.format import RecordingError
 from .._remedies import what_and_remedy
 from ..errors import (
     AuthenticationError,
     ConnectError,
     ConnectionClosed,
     RealtimeError,
+    ServerError,
     SessionExpired,
 )
 
@@ -67,7 +69,11 @@ class Outcome:
     remedy: str
 
 
-_DOCTOR = "'realtime-sync doctor', with the same options, shows at which step it fails"
+_DOCTOR = (
+    "'realtime-sync doctor', with the options that say which service, shows at which "
+    "step it fails"
+)
+_NO_RECORDING = "name a file that 'realtime-sync record' or a Recorder wrote"
 
 # What the messages call by the names of arguments has other names here.
 _NAMES: Mapping[str, str] = {
@@ -129,8 +135,11 @@ _KINDS: tuple[
     (AuthenticationError, lambda _: (ExitCode.DENIED, _DOCTOR)),
     (ConnectError, _connect),
     (ConnectionClosed, _closed),
+    # Nobody was connected to, or what was asked for is at fault: see the help.
+    (RecordingError, lambda _: (ExitCode.FAILED, _NO_RECORDING)),
+    (ServerError, lambda _: (ExitCode.REFUSED, "")),
     (RealtimeError, lambda _: (ExitCode.REFUSED, _DOCTOR)),
     (TimeoutError, lambda _: (ExitCode.TIMED_OUT, _DOCTOR)),
     (ImportError, lambda _: (ExitCode.FAILED, "install what it names")),
-    (OSError, lambda _: (ExitCode.FAILED, "check the device, or the port")),
+    (OSError, lambda _: (ExitCode.FAILED, "check the device, the address or the port")),
 )

@@ -22,11 +22,13 @@ from __future__ import annotations
 import difflib
 import importlib
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import attrs
+
+from ..usage import Prices
 
 
 __all__ = ["Profile", "load_profile"]
@@ -80,6 +82,7 @@ class Profile:
 _SETTINGS = tuple(
     field.name for field in attrs.fields(Profile) if field.name not in ("name", "file")
 )
+_PRICES = tuple(field.name for field in attrs.fields(Prices))
 _KINDS: Mapping[str, type] = {"entra": bool, "prices": dict}
 
 
@@ -94,21 +97,24 @@ def load_profile(file: Path, name: str | None, *, required: bool) -> Profile | N
 
     Raises:
         ValueError: The file is no TOML, it has no such profile, or that has a setting
-            that there is not.
+            or a price that there is not.
         OSError: The file cannot be read.
         ImportError: Python is older than 3.11, and tomli is not installed.
     """
     if not file.exists() and not required and name is None:
         return None
     profiles = _read(file)
+    outside = [key for key, value in profiles.items() if not isinstance(value, dict)]
+    if outside:
+        raise ValueError(
+            f"{file}: {outside[0]!r} is in no profile; put it in [default]"
+        )
     table = profiles.get(name or "default")
     if table is None and name is None:
         return None
-    if not isinstance(table, dict):
+    if table is None:
         known = ", ".join(sorted(profiles)) or "none"
-        raise ValueError(  # noqa: TRY004
-            f"{file} has no profile {name!r}; there are: {known}"
-        )
+        raise ValueError(f"{file} has no profile {name!r}; there are: {known}")
     return _profile(file, name or "default", table)
 
 
@@ -131,18 +137,27 @@ def _read(file: Path) -> dict[str, Any]:
 def _profile(file: Path, name: str, table: Mapping[str, Any]) -> Profile:
     for key, value in table.items():
         if key not in _SETTINGS:
-            raise ValueError(f"{file}: [{name}] has a setting {key!r}; {_meant(key)}")
+            meant = _meant(key, _SETTINGS)
+            raise ValueError(f"{file}: [{name}] has a setting {key!r}; {meant}")
         kind = _KINDS.get(key, str)
         if not isinstance(value, kind):
             raise ValueError(  # noqa: TRY004
                 f"{file}: {key!r} of [{name}] is of the wrong type; make it a "
                 f"{kind.__name__}"
             )
+    _check_prices(f"{file}: [{name}]", table.get("prices", {}))
     return Profile(name=name, file=file, **table)
 
 
-def _meant(key: str) -> str:
-    near = difflib.get_close_matches(key, _SETTINGS, n=1)
-    if near:
-        return f"use {near[0]!r}"
-    return f"there are: {', '.join(_SETTINGS)}"
+def _check_prices(where: str, prices: Mapping[str, Any]) -> None:
+    for key, value in prices.items():
+        if key not in _PRICES:
+            raise ValueError(f"{where} has a price {key!r}; {_meant(key, _PRICES)}")
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            raise ValueError(f"{where}: the price {key!r} is no number; make it one")  # noqa: TRY004
+
+
+def _meant(key: str, known: Sequence[str]) -> str:
+    near = difflib.get_close_matches(key, known, n=1)
+    words = f"there are: {', '.join(known)}"
+    return f"use {near[0]!r} ({words})" if near else words

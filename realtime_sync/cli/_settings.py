@@ -92,7 +92,8 @@ class Service:
         Return a client of a service; see `start_emulator()` for the other kind.
 
         Raises:
-            ValueError: Something is missing, or contradicts something else.
+            ValueError: Something is missing, or contradicts something else, or the
+                file of authorities has none.
             OSError: The file of authorities cannot be read.
         """
         given = self.given
@@ -205,5 +206,8 @@ def _trusting(ca_file: str) -> ssl.SSLContext:
     path = Path(ca_file).expanduser()
     path.read_bytes()  # for an error that names the file
     context = ssl.create_default_context()
-    context.load_verify_locations(path)
+    try:
+        context.load_verify_locations(path)
+    except ssl.SSLError as exc:
+        raise ValueError(f"{path} has no certificates; give a PEM file") from exc
     return context

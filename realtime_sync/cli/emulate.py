@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -57,6 +57,15 @@ def _complete_fault(
     return [kind for kind in get_args(FaultKind) if kind.startswith(incomplete)]
 
 
+def _read_faults(
+    ctx: click.Context, parameter: click.Parameter, texts: Sequence[str]
+) -> list[Fault]:
+    try:
+        return [fault_of(text) for text in texts]
+    except ValueError as exc:
+        raise click.BadParameter(str(exc), ctx, parameter) from exc
+
+
 @click.command(epilog=_FAULTS)
 @click.option("--host", default="127.0.0.1", help="The address.")
 @click.option(
@@ -98,19 +107,19 @@ def _complete_fault(
 )
 @click.option(
     "--speed",
-    type=float,
+    type=click.FloatRange(min=0, min_open=True),
     metavar="N",
     help="Send audio N times faster than it plays; inf sends it at once.  [default: 8]",
 )
 @click.option(
     "--response-delay",
-    type=float,
+    type=click.FloatRange(min=0),
     metavar="SECONDS",
     help="To think.  [default: 0.05]",
 )
 @click.option(
     "--session-seconds",
-    type=float,
+    type=click.FloatRange(min=0, min_open=True),
     metavar="SECONDS",
     help="The age at which a session is closed.  [default: 3600]",
 )
@@ -124,6 +133,7 @@ def _complete_fault(
     "faults",
     multiple=True,
     metavar="FAULT",
+    callback=_read_faults,
     shell_complete=_complete_fault,
     help="What shall go wrong, see below; may be repeated.",
 )
@@ -183,11 +193,8 @@ def _emulator(options: dict[str, Any]) -> RealtimeEmulator:
     return emulator
 
 
-def _faults(texts: tuple[str, ...], *, repeated: bool) -> list[Fault]:
-    faults = [fault_of(text) for text in texts]
-    if repeated:
-        return [evolve(fault, times=None) for fault in faults]
-    return faults
+def _faults(faults: Sequence[Fault], *, repeated: bool) -> Sequence[Fault]:
+    return [evolve(fault, times=None) for fault in faults] if repeated else faults
 
 
 def _published(ca_file: Path | None, target: Path | None) -> Path | None:

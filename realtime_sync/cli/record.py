@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import click
 
-from ._options import Link, link_options
+from ._options import Link, keep, link_options
 from .talk import hold, spoken_options
 
 
@@ -50,6 +50,7 @@ def record(
     """
     from ..recording import Recorder
 
+    keep(files, target)
     recorders: list[Recorder] = []
 
     def watch(connection: Any) -> None:

@@ -26,7 +26,8 @@ __all__ = ["speak"]
     "--output",
     "target",
     type=click.Path(dir_okay=False, writable=True, allow_dash=True),
-    help="The WAV file; - for stdout.  [default: speech.wav, or none with --play]",
+    help="The WAV file, replaced if it is there; - for stdout.  "
+    "[default: speech.wav, or none with --play]",
 )
 @click.option("--play", is_flag=True, help="Play it on the speaker (extra devices).")
 @click.option("--output-device", metavar="DEVICE", help="The speaker to play it on.")

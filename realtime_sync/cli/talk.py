@@ -26,7 +26,7 @@ from ..protocol import (
     SessionAudioOutput,
 )
 from ..response_stream import ResponseStream
-from ._options import Link, link_options
+from ._options import Link, keep, link_options
 from ._output import Output
 from ._voice import converse, voice_options
 
@@ -73,7 +73,7 @@ def spoken_options(command: F) -> F:
     "answers",
     type=click.Path(dir_okay=False, writable=True, path_type=Path),
     default=Path("answer.wav"),
-    help="The WAV file of the answers to FILES.",
+    help="The WAV file of the answers to FILES; replaced if it is there.",
 )
 @spoken_options
 @link_options
@@ -117,6 +117,7 @@ def hold(
     """
     if bool(files) == microphone:
         raise click.UsageError("name recordings, or give --microphone")
+    keep(files, answers)
     session = spoken_session(
         voice=link.preference(voice, "voice"),
         instructions=link.preference(instructions, "instructions"),

@@ -14,7 +14,7 @@ from ..client import RealtimeClient
 from ..errors import RealtimeError
 from ..protocol import TranscriptionSession
 from ._hearing import hear, hearing_session
-from ._options import Link, link_options
+from ._options import Link, keep, link_options
 from ._outcome import outcome_of
 from ._output import Output, harmless
 from ._subtitles import FORMATS, Transcript
@@ -92,6 +92,7 @@ def transcribe(
     format_ = "json" if output.as_json else format_
     turns = format_ != "text" if by_turns is None else by_turns
     places = _places(files, target, format_)
+    keep(files, *places)
     session = hearing_session(
         model=link.preference(
             transcription_model, "transcription_model", "gpt-4o-transcribe"

@@ -120,23 +120,29 @@ def test_faults_are_repeated_where_it_is_asked_for() -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "words"),
+    ("arguments", "words", "code"),
     [
-        (["--fault", "rain"], "there is no fault 'rain'"),
-        (["--fault", "slow=very"], "takes a number"),
-        (["--speed", "0"], "speed"),
-        (["--speech", "real", "--whisper-model", "/nowhere"], "/nowhere"),
+        (["--fault", "rain"], "there is no fault 'rain'", 2),
+        (["--fault", "http=abc"], "takes a number", 2),
+        (["--fault", "drop@respnse.created"], "use 'response.created'", 2),
+        (["--fault", "drop=3"], "has no value", 2),
+        (["--speed", "0"], "speed", 2),
+        (["--response-delay", "-1"], "response-delay", 2),
+        (["--session-seconds", "0"], "session-seconds", 2),
+        (["--whisper-model", "/nowhere"], "leave it out", 1),
+        (["--speech", "real", "--whisper-model", "/nowhere"], "/nowhere", 1),
+        (["--recording", __file__], "is no recording", 1),
     ],
 )
 def test_says_what_is_wrong(
-    arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]
+    arguments: list[str], words: str, code: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A wrong option ends the command with a sentence and exit code 1."""
+    """A wrong option ends the command with a sentence and an exit code."""
     if "real" in arguments:
         pytest.importorskip("hibari", reason="needs the extra speech")
-    code = main(["emulate", "--port", "0", "--speech", "tone", *arguments])
+    ended = main(["emulate", "--port", "0", "--speech", "tone", *arguments])
 
-    assert 1 == code
+    assert code == ended
     assert re.search(re.escape(words), capsys.readouterr().err)
 
 
@@ -209,7 +215,9 @@ def test_faults_have_all_that_faults_can_have(text: str, expected: Fault) -> Non
         ("cut,retry-after=2", "belongs to the fault http"),
         ("cut,session=one", "takes a number"),
         ("cut,param=x", "belongs to the fault error"),
-        ("cut,colour=red", "there is no fault"),
+        ("cut,colour=red", "'colour=red' is no addition to a fault"),
+        ("cut,skip=1.5", "skip is a whole number"),
+        ("http=429,skip=1", "waits for no event"),
     ],
 )
 def test_additions_that_make_no_sense(text: str, words: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -18,13 +19,16 @@ from realtime_sync import (
     ConnectError,
     ConnectionClosedError,
     DecodeError,
+    ErrorDetails,
     HandshakeError,
+    ServerError,
     SessionExpired,
 )
 from realtime_sync.cli._app import app
 from realtime_sync.cli._outcome import ExitCode, one_line, outcome_of
 from realtime_sync.cli._output import harmless
 from realtime_sync.emulator import Fault, RealtimeEmulator
+from realtime_sync.recording import RecordingError
 
 
 ROOT = Path(__file__).parents[2]
@@ -40,6 +44,8 @@ ROOT = Path(__file__).parents[2]
         (ConnectionClosedError(1011, initiated_by="server"), 5, "doctor"),
         (SessionExpired(1001, initiated_by="server"), 5, "again"),
         (DecodeError("strange"), 5, "doctor"),
+        (ServerError(ErrorDetails(type="t", message="no")), 5, "see 'x --help'"),
+        (RecordingError("'x' is no recording"), 1, "name a file"),
         (TimeoutError("too long"), 6, "doctor"),
         (ValueError("bad; give another"), 1, "give another"),
         (ValueError("bad"), 1, "see 'x --help'"),
@@ -86,6 +92,14 @@ def test_fault_ends_with_its_code(
 
     assert code == ran.code
     assert (0 if code == 0 else 2) == len(ran.err.splitlines())
+
+
+def test_refused_option_is_looked_up_in_the_help(service: list[str], run: Run) -> None:
+    """What the service says of an option is told without the doctor, who has none."""
+    what, remedy = run("talk", QUESTION, *service, "--voice", "nope").err.splitlines()
+
+    assert "Invalid value: 'nope'" in what
+    assert "see 'realtime-sync talk --help'" == remedy
 
 
 def test_closed_port_is_not_reachable(run: Run) -> None:
@@ -144,6 +158,25 @@ def test_wrong_usage(arguments: list[str], words: str, run: Run) -> None:
     assert ExitCode.USAGE == ran.code
     assert words in what
     assert "--help" in remedy
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("talk", "x.wav", "-o", "x.wav"),
+        ("record", "x.wav", "x.wav", "--overwrite"),
+        ("transcribe", "x.wav", "-o", "x.wav"),
+    ],
+)
+def test_what_is_read_is_not_written_over(
+    arguments: list[str], run: Run, tmp_path: Path
+) -> None:
+    """A recording that is asked with stays as it is, however the output is named."""
+    shutil.copy(QUESTION, "x.wav")
+    ran = run(*arguments)
+
+    assert ExitCode.USAGE == ran.code
+    assert QUESTION.read_bytes() == (tmp_path / "x.wav").read_bytes()
 
 
 def test_usage_errors_are_objects_too(run: Run) -> None:

@@ -127,7 +127,12 @@ def test_own_credential_replaces_that_of_the_profile(file: Path) -> None:
         ("[default]\nendpont = 'x'", "use 'endpoint'"),
         ("[default]\nzzz = 'x'", "there are: endpoint"),
         ("[default]\nmodel = 3", "make it a str"),
+        ("model = 'x'", "put it in .default."),
         ("default = 3", "no profile"),
+        ("[default]\nprices = { input_txt = 4 }", "use 'input_text'"),
+        ("[default]\nprices = { zzz = 4 }", "there are: input_text, input_audio"),
+        ("[default]\nprices = { input_text = '4' }", "'input_text' is no number"),
+        ("[default]\nprices = 4", "make it a dict"),
         ("[other]\n", None),
     ],
 )
@@ -186,6 +191,14 @@ def test_ca_file_adds_an_authority(tmp_path: Path) -> None:
 
     assert context is not None
     assert context.cert_store_stats()["x509_ca"] >= 1
+
+
+def test_ca_file_without_certificates(tmp_path: Path) -> None:
+    """A file of --ca-file that has no certificates is named, with what it may be."""
+    (tmp_path / "ca.pem").write_text("nothing")
+    given = Given(endpoint="wss://x", ca_file=str(tmp_path / "ca.pem"))
+    with pytest.raises(ValueError, match=r"ca\.pem has no certificates; give a PEM"):
+        Service(source="", given=given).client()
 
 
 def test_profile_shows_where_it_is_from(file: Path) -> None:
