@@ -324,7 +324,7 @@ def _as_session(session: AnySession | Mapping[str, Any]) -> AnySession:
     if isinstance(session, (RealtimeSession, TranscriptionSession, TranslationSession)):
         return session
     if not isinstance(session, Mapping):
-        raise not_this("a session is a model of the protocol or a mapping", session)
+        raise not_this("session is a RealtimeSession or a mapping", session)
     kind = session.get("type", "realtime")
     if kind not in _SESSIONS:
         raise ValueError(f"type is one of {', '.join(_SESSIONS)}, not {kind!r}")

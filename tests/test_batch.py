@@ -790,7 +790,7 @@ class TestArguments:
             ({"journal": 7}, TypeError, "journal is a path .*, not int"),
             ({"key": "id"}, TypeError, "key is a function .*, not str"),
             ({"progress": 1}, TypeError, "progress is True, or a function, not int"),
-            ({"session": "x"}, TypeError, "session is a model .*, not str"),
+            ({"session": "x"}, TypeError, "session is a RealtimeSession .*, not str"),
             ({"timeout": -1}, ValueError, "timeout is at least 0 seconds"),
         ],
     )

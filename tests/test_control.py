@@ -478,7 +478,11 @@ class TestArguments:
     @pytest.mark.parametrize(
         ("send", "error", "words"),
         [
-            (lambda c: c.create_client_secret("x"), TypeError, "model .*, not str"),
+            (
+                lambda c: c.create_client_secret("x"),
+                TypeError,
+                "RealtimeSession or a mapping, not str",
+            ),
             (lambda c: c.accept_call(None), TypeError, "call_id is a str, not None"),
             (lambda c: c.accept_call(""), ValueError, "call_id is empty"),
             (lambda c: c.create_call(b"v=0"), TypeError, "offer is a str, not bytes"),

@@ -40,7 +40,7 @@ def check_batch(
     if not isinstance(
         session, (RealtimeSession, TranscriptionSession, Mapping, type(None))
     ):
-        raise not_this("session is a model of the protocol or a mapping", session)
+        raise not_this("session is a RealtimeSession or a mapping", session)
     _check_options(options)
     _check_executor(options.get("executor"), client)
 

@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 
-from .._checks import check_amount, check_count, check_rate
+from .._checks import check_amount, check_count, check_rate, not_this
 from .._waiting import Flag
 from .pcm import SAMPLE_RATE
 
@@ -44,8 +44,11 @@ def paced(
         The chunks as they are.
 
     Raises:
+        TypeError: *chunks* is one chunk.
         ValueError: *speed* or *rate* is not positive.
     """
+    if isinstance(chunks, (bytes, bytearray, memoryview)):
+        raise not_this("chunks are an iterable of bytes, such as frames()", chunks)
     check_rate(rate)
     check_count("bytes_per_sample", bytes_per_sample, 1)
     check_amount("speed", speed, or_zero=False)

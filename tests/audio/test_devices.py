@@ -196,6 +196,8 @@ class TestSpeaker:
 
             with pytest.raises(TimeoutError, match="more to play"):
                 speaker.drain(timeout=0.01)
+            with pytest.raises(ValueError, match="timeout is at least 0 seconds"):
+                speaker.drain(timeout=-1)
 
     def test_is_closed_once(self, sounddevice: FakeSoundDevice) -> None:
         """Closing again does nothing; anything else says what to do."""
@@ -318,6 +320,12 @@ class TestMicrophone:
 
         with pytest.raises(RuntimeError, match="is closed"):
             microphone.__enter__()
+
+    @pytest.mark.parametrize("option", ["chunk_ms", "buffer_ms"])
+    def test_hears_something(self, option: str, sounddevice: FakeSoundDevice) -> None:
+        """A chunk or a buffer of nothing is refused."""
+        with pytest.raises(ValueError, match=f"{option} is at least 1, not 0"):
+            Microphone(**{option: 0})  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("device", [Microphone, Speaker])

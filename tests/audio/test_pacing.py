@@ -153,3 +153,9 @@ def test_refuses_no_speed(options: dict[str, Any], words: str) -> None:
     """Time that stands still is refused when it is asked for."""
     with pytest.raises(ValueError, match=words):
         paced([], **options)
+
+
+def test_refuses_one_chunk() -> None:
+    """Audio in one piece has no pieces to be paced."""
+    with pytest.raises(TypeError, match=r"such as frames.*, not bytes"):
+        paced(bytes(480))  # type: ignore[arg-type]
