@@ -5,13 +5,18 @@ from __future__ import annotations
 import ssl
 from collections.abc import Callable, Iterable, Mapping
 from numbers import Real
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, TypedDict
 
 import attrs
 
 from ._checks import check_count, not_this
 from .protocol.sessions import RealtimeSession
 from .reconnect import ReconnectPolicy
+
+
+if TYPE_CHECKING:
+    from .telemetry import Telemetry
+    from .transport import Transport
 
 
 __all__ = [
@@ -26,7 +31,45 @@ __all__ = [
     "SSL_CONTEXT",
     "TELEMETRY",
     "TEXT",
+    "ClientSettings",
+    "Functions",
+    "OtherSettings",
 ]
+
+Functions: TypeAlias = "Iterable[Callable[..., Any]] | Mapping[str, Callable[..., Any]]"
+
+
+class OtherSettings(TypedDict, total=False):
+    """The keyword arguments of `RealtimeClient` that no environment variable gives."""
+
+    session: RealtimeSession | Mapping[str, Any] | None
+    functions: Functions
+    keep_audio: bool
+    scope: str | None
+    headers: Mapping[str, str]
+    user_agent: str | None
+    proxy: str | None
+    ssl_context: ssl.SSLContext | None
+    open_timeout: float | None
+    close_timeout: float
+    ping_interval: float | None
+    ping_timeout: float | None
+    reconnect: ReconnectPolicy | None
+    max_queue: int
+    max_message_bytes: int
+    max_unread: int
+    max_kept: int
+    logging_enable: bool
+    telemetry: Telemetry | None
+    make_transport: Callable[[], Transport]
+
+
+class ClientSettings(OtherSettings, total=False):
+    """The keyword arguments of `RealtimeClient`."""
+
+    model: str | None
+    api_version: str | None
+
 
 Validator: TypeAlias = "Callable[[Any, attrs.Attribute[Any], Any], None]"
 

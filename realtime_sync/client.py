@@ -7,7 +7,7 @@ import itertools
 import ssl
 import time
 import weakref
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -37,6 +37,9 @@ from .transport import Transport, WebSocketTransport
 
 
 if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from ._client_settings import ClientSettings, Functions, OtherSettings
     from ._telemetry.watch import Watch
     from .telemetry import Telemetry
 
@@ -46,13 +49,11 @@ __all__ = ["RealtimeClient"]
 C = TypeVar("C", bound=BaseConnection)
 S = TypeVar("S", RealtimeConnection, TranscriptionConnection, TranslationConnection)
 
-Functions = Iterable[Callable[..., Any]] | Mapping[str, Callable[..., Any]]
-
 _NO_HEADERS: Mapping[str, str] = {}
 _numbers = itertools.count(1)  # name the threads of connections
 
 
-def _kept(functions: Any) -> Any:
+def _kept(functions: Functions) -> Functions:
     """Return functions for every connection: an iterator would be used up by one."""
     return tuple(functions) if isinstance(functions, Iterator) else functions
 
@@ -181,7 +182,7 @@ class RealtimeClient(Shortcuts):
         *,
         model: str | None = None,
         api_version: str | None = None,
-        **settings: Any,
+        **settings: Unpack[OtherSettings],
     ) -> RealtimeClient:
         """
         Return a client with what the environment says where arguments are silent.
@@ -212,7 +213,7 @@ class RealtimeClient(Shortcuts):
         )
 
     @classmethod
-    def emulated(cls, **settings: Any) -> RealtimeClient:
+    def emulated(cls, **settings: Unpack[ClientSettings]) -> RealtimeClient:
         """
         Return a client of an emulator that runs in this process, with no account.
 

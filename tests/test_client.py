@@ -24,6 +24,7 @@ from realtime_sync import (
     TranscriptionConnection,
     TranslationConnection,
 )
+from realtime_sync._client_settings import ClientSettings
 from realtime_sync.transport import ConnectRequest, FakeTransport
 
 
@@ -73,6 +74,17 @@ WRONG: list[tuple[dict[str, Any], str]] = [
 
 
 class TestWrongSettings:
+    def test_types_of_the_settings(self) -> None:
+        """Type checkers know every setting where a client is made in other ways."""
+        fields = {
+            field.name: field.type
+            for field in attrs.fields(RealtimeClient)
+            if field.kw_only
+        }
+        types = ClientSettings.__annotations__
+
+        assert fields == {name: types[name].__forward_arg__ for name in types}
+
     @pytest.mark.parametrize(("settings", "words"), WRONG)
     def test_another_kind(self, settings: dict[str, Any], words: str) -> None:
         """What a setting cannot be is told where it is given, with the remedy."""
