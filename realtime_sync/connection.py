@@ -158,7 +158,7 @@ class RealtimeConnection(SpeechCommands):
             response, when_busy="wait", timeout=deadline.remaining()
         )
         answer = AnswerStream(first, self._follow_up, timeout=timeout)
-        return answer if stream else answer.result_by(deadline)
+        return answer if stream else answer._result_by(deadline)
 
     @property
     def usage(self) -> UsageTotals:

@@ -218,7 +218,7 @@ def __getattr__(name: str) -> Any:
 def _show_all(
     answer: AnswerStream, deadline: Deadline, refresh: float, begun: float
 ) -> None:
-    for response in answer.responses_by(deadline):
+    for response in answer._responses_by(deadline):
         _show(response, deadline, refresh, begun)
         begun = time.monotonic()
 

@@ -286,7 +286,7 @@ class ResponseStream(Shown):
 
     # Methods for the router, on the reader thread
 
-    def absorb(self, event: ServerEvent) -> None:
+    def _absorb(self, event: ServerEvent) -> None:
         """Take in the next event of this response; events after its end are ignored."""
         with self._monitor.lock:
             if self._ended:
@@ -296,7 +296,7 @@ class ResponseStream(Shown):
                 self._ended = True
             self._changed.notify_all()
 
-    def end(self, error: Callable[[], Exception]) -> None:
+    def _end(self, error: Callable[[], Exception]) -> None:
         """
         End the stream with what *error* makes, unless it has ended; hold the lock.
 
@@ -308,16 +308,16 @@ class ResponseStream(Shown):
             self._ended = True
             self._changed.notify_all()
 
-    def restart(self) -> None:
+    def _restart(self) -> None:
         """Begin anew: the response is asked for once more; hold the lock."""
         self._log = ResponseLog()
         self._changed.notify_all()
 
-    def has_item(self, item_id: str) -> bool:
+    def _has_item(self, item_id: str) -> bool:
         """Tell whether the item belongs to this response; hold the lock."""
         return self._log.has_item(item_id)
 
-    def kept_bytes(self) -> int:
+    def _kept_bytes(self) -> int:
         """Return about how many bytes this holds; hold the lock."""
         return self._log.kept_bytes()
 

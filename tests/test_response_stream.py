@@ -62,14 +62,14 @@ def _stream(monitor: Monitor, cancelled: list[str | None]) -> ResponseStream:
 
 def feed(stream: ResponseStream, *events: ServerEvent) -> None:
     for event in events:
-        stream.absorb(event)
+        stream._absorb(event)
 
 
 def end(
     monitor: Monitor, stream: ResponseStream, error: Callable[[], Exception]
 ) -> None:
     with monitor.lock:
-        stream.end(error)
+        stream._end(error)
 
 
 class TestPieces:
@@ -526,7 +526,7 @@ class TestThreads:
         arriving: Iterator[ServerEvent] = iter(
             turns.spoken_turn(["Hi ", "there"], [b"\1\2", b"\3\4"])
         )
-        monitor.bind_reader(lambda timeout: stream.absorb(next(arriving)))
+        monitor.bind_reader(lambda timeout: stream._absorb(next(arriving)))
 
         assert ["Hi ", "there"] == list(stream.text())
         assert b"\1\2\3\4" == stream.result().audio

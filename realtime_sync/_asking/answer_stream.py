@@ -91,7 +91,7 @@ class AnswerStream:
             ResponseError: A response failed.
             ConnectionClosed: The connection ended before the answer did.
         """
-        return self.result_by(Deadline(self._timeout, "the answer"))
+        return self._result_by(Deadline(self._timeout, "the answer"))
 
     def cancel(self) -> None:
         """
@@ -125,19 +125,19 @@ class AnswerStream:
 
     # Methods for those who make it
 
-    def own(self, close: Callable[[], object]) -> None:
+    def _own(self, close: Callable[[], object]) -> None:
         """Call *close* at the end; also when a loop over this breaks and drops it."""
         finalizer = weakref.finalize(self, close)
         finalizer.atexit = False  # connections see to that themselves
         self._close = finalizer
 
-    def result_by(self, deadline: Deadline) -> ResponseResult:
+    def _result_by(self, deadline: Deadline) -> ResponseResult:
         """Do as `result()` does, by a *deadline* of the caller's."""
-        for response in self.responses_by(deadline):
+        for response in self._responses_by(deadline):
             result = response.result(deadline.remaining())
         return result
 
-    def responses_by(self, deadline: Deadline) -> Iterator[ResponseStream]:
+    def _responses_by(self, deadline: Deadline) -> Iterator[ResponseStream]:
         """Yield the responses, and after each wait until *deadline* for the next."""
         index = 0
         while (response := self._response(index, deadline)) is not None:

@@ -102,7 +102,7 @@ class Shortcuts:
         except BaseException:
             connection.close()
             raise
-        answer.own(connection.close)
+        answer._own(connection.close)
         return answer
 
     @overload

@@ -189,7 +189,7 @@ class ResponseRouter:
         """End a stream whose response the server refused to create."""
         with self._monitor.lock:
             self._expected.remove(stream)
-            stream.end(lambda: error)
+            stream._end(lambda: error)
             self._idle.notify_all()
 
     def cancel(self, response_id: str | None = None) -> None:
@@ -205,7 +205,7 @@ class ResponseRouter:
         """Tell whether an item is of a response that a loss now would have resumed."""
         with self._monitor.lock:
             return item_id is not None and any(
-                stream.has_item(item_id) and self._would_resume(stream)
+                stream._has_item(item_id) and self._would_resume(stream)
                 for stream in self._streams_in_progress()
             )
 
@@ -233,7 +233,7 @@ class ResponseRouter:
     def kept_bytes(self) -> int:
         """Return about how many bytes the responses in progress take that are held."""
         with self._monitor.lock:
-            return sum(stream.kept_bytes() for stream in self._streams_in_progress())
+            return sum(stream._kept_bytes() for stream in self._streams_in_progress())
 
     # Events
 
@@ -260,7 +260,7 @@ class ResponseRouter:
         with self._monitor.lock:
             streams = tuple(self._streams_with(event.item_id))
         for stream in streams:
-            stream.absorb(event)
+            stream._absorb(event)
 
     def _on_created(self, event: ResponseCreated) -> None:
         response_id = event.response.id
@@ -271,7 +271,7 @@ class ResponseRouter:
             if response_id not in self._side:
                 self._active = response_id
         if stream is not None:
-            stream.absorb(event)
+            stream._absorb(event)
             # Only now: whoever takes it finds a response that has its id.
             self._offer(stream)
             if stream.cancelling:
@@ -288,7 +288,7 @@ class ResponseRouter:
             self._clear_active(response_id)
         # After that: whoever waits for the end may ask for the next response at once.
         if stream is not None:
-            stream.absorb(event)
+            stream._absorb(event)
 
     # Private methods; those below hold the lock or need none
 
@@ -296,7 +296,7 @@ class ResponseRouter:
         ref = self._followed.get(response_id)
         stream = ref() if ref is not None else None
         if stream is not None:
-            stream.absorb(event)
+            stream._absorb(event)
 
     def _clear_active(self, response_id: str) -> None:
         if response_id in self._side:
@@ -328,13 +328,13 @@ class ResponseRouter:
             if stream.request and self._would_resume(stream):
                 self._expect_again(stream, stream.request)
             else:
-                stream.end(error)
+                stream._end(error)
 
     def _end_all(self, error: ErrorMaker) -> None:
         for subscriber in list(self._subscribers):
             subscriber.end(error)
         for stream in (*self._streams_in_progress(), *self._expected.streams()):
-            stream.end(error)
+            stream._end(error)
         self._expected.clear()
 
     def _offer_to_all(self, stream: ResponseStream) -> None:
@@ -344,14 +344,14 @@ class ResponseRouter:
     def _streams_with(self, item_id: str) -> Iterator[ResponseStream]:
         for ref in list(self._followed.values()):
             stream = ref()
-            if stream and stream.has_item(item_id):
+            if stream and stream._has_item(item_id):
                 yield stream
 
     def _expect_again(
         self, stream: ResponseStream, request: ResponseCreateParams
     ) -> None:
         self.resumed.append(stream.id or "")
-        stream.restart()
+        stream._restart()
         self._expected.add(
             stream,
             (request.metadata or {}).get(TOKEN_KEY),
