@@ -142,7 +142,7 @@ def show(
 
 
 def ask(
-    connection: RealtimeConnection,
+    connection: RealtimeConnection | RealtimeClient,
     question: Question,
     *,
     images: Sequence[Any] = (),
@@ -156,7 +156,7 @@ def ask(
     answer that follows on them. See `show()` for what is shown and raised.
 
     Args:
-        connection: Where to ask.
+        connection: Where to ask; a client opens a connection for it, and closes it.
         question: Text as `str`, or a recording as `pathlib.Path`, `Audio`, or bytes of
             a WAV file.
         images: Paths or URLs of images that it is about.

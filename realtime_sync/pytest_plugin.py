@@ -1,7 +1,7 @@
 """
 Fixtures for the tests of applications that use the ``/realtime`` API.
 
-pytest finds them where the library is installed::
+pytest finds them where the library is installed; they need its extra ``emulator``::
 
     def test_greets(realtime_emulator, realtime_client):
         with realtime_client.connect() as connection:

@@ -200,7 +200,7 @@ class Shortcuts:
         """
         Open a connection, let the model read out *text*, and return what it said.
 
-        A model speaks: that it keeps to the text is asked of it, and not certain.
+        It is told to read the text verbatim, but a model may not keep to that.
 
         Args:
             text: What to say.

@@ -176,7 +176,7 @@ class ConversationCommands(AudioCommands[RealtimeSession]):
         self._command(event, timeout)
 
     def restore(
-        self, taken: Mapping[str, Any], *, timeout: float | None = DEFAULT_TIMEOUT
+        self, taken: Mapping[str, Any] | str, *, timeout: float | None = DEFAULT_TIMEOUT
     ) -> Restoration:
         """
         Put what another conversation held into this one, and wait until it is there.
@@ -186,7 +186,8 @@ class ConversationCommands(AudioCommands[RealtimeSession]):
         connection.
 
         Args:
-            taken: From `Conversation.snapshot()`, straight or by way of JSON.
+            taken: From `Conversation.snapshot()`, straight or by way of JSON; or the
+                text of `Conversation.to_json()`.
             timeout: Seconds to wait.
 
         Returns:

@@ -52,7 +52,7 @@ def speak(
     """
     Let the model read out TEXT; - reads it from stdin.
 
-    A model speaks: that it keeps to the text is asked of it, and not certain.
+    It is told to read the text verbatim, but a model may not keep to that.
     """
     words = sys.stdin.read() if text == ("-",) else " ".join(text)
     if not words.strip():
