@@ -256,7 +256,15 @@ class ServerError(RealtimeError):
         facts = {"code": self.code, "param": self.param, "event_id": self.event_id}
         known = ", ".join(f"{name} {value}" for name, value in facts.items() if value)
         words = self.message or self.type or "the server refused the command"
-        return f"{words} ({known})" if known else words
+        text = f"{words} ({known})" if known else words
+        renamed = self.code == "unknown_parameter" and _ga_path(self.param or "")
+        return f"{text}; use {renamed}, its place in this protocol" if renamed else text
+
+
+def _ga_path(param: str) -> str | None:
+    from .protocol.preview import ga_path  # here, for it imports this module
+
+    return ga_path(param)
 
 
 class ResponseError(RealtimeError):

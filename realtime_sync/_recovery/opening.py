@@ -197,6 +197,11 @@ class Opening:
     def _hint(self, exc: HandshakeError) -> str | None:
         if exc.status == 401 and self.credential is None:
             return "No credential was given: pass a key, or a TokenCredential."
+        if exc.status == 410:
+            return (
+                f"{self.endpoint.host} had this and has it no more: check whether the "
+                "model or the api_version was retired, and give their successors."
+            )
         return handshake_hint(exc.status, exc.code, self.endpoint, self.scope)
 
     def _await_session(

@@ -272,14 +272,18 @@ def _number(text: str | None) -> float | None:
 def _redirect_hint(status: int, location: str | None) -> str | None:
     if not 300 <= status < 400 or location is None:
         return None
+    follow = "Use that address as the endpoint if you trust it"
     try:
         parts = urlsplit(location)
         place = urlunsplit(
             (parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", "")
         )
+        if not parts.netloc:
+            place = f"the path {parts.path or '/'} of the same server"
+            follow = "Give the endpoint that path if you trust it"
     except ValueError:
         place = "an address that is none"
     return (
         f"It points to {place}; redirects are not followed, for they would take the "
-        "credential elsewhere. Use that address as the endpoint if you trust it"
+        f"credential elsewhere. {follow}"
     )

@@ -33,7 +33,7 @@ from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 
-__all__ = ["PREVIEW_ALIASES", "to_ga", "to_preview"]
+__all__ = ["PREVIEW_ALIASES", "ga_path", "to_ga", "to_preview"]
 
 _Translate = Callable[[Any], Any]
 
@@ -228,6 +228,27 @@ _RESPONSE_PARAMS: Final = (
     _TOOL_CHOICE,
     _VOICE,
 )
+
+
+_OBJECTS: Final[Mapping[str, tuple[_Field, ...]]] = {
+    "response": _RESPONSE_PARAMS,
+    "session": _SESSION,
+}
+
+
+def ga_path(path: str) -> str | None:
+    """
+    Return where the GA protocol has a setting of the preview, or None if it is there.
+
+    Args:
+        path: Where the preview has it, such as ``session.voice``.
+    """
+    start, _, rest = path.partition(".")
+    name = rest.partition(".")[0]
+    for field in _OBJECTS.get(start, ()):
+        if field.preview == name and field.place != (name,):
+            return ".".join((start, *field.place))
+    return None
 
 
 def _object_to_ga(value: Any, fields: tuple[_Field, ...]) -> Any:

@@ -11,6 +11,7 @@ from servers import Peer, http_proxy, refused_port, serve, tls_contexts
 
 from realtime_sync import RealtimeClient
 from realtime_sync.emulator import EmulatorSettings, RealtimeEmulator
+from realtime_sync.emulator import Fault as Trouble
 
 
 Fault = Callable[[RealtimeEmulator], Any]
@@ -101,6 +102,16 @@ def to_a_page(emulator: RealtimeEmulator) -> None:
         connect(server.url)
 
 
+def with_trouble(trouble: Trouble) -> Fault:
+    """Return what connects to a server that has some trouble."""
+
+    def fault(emulator: RealtimeEmulator) -> None:
+        emulator.inject(trouble)
+        connect(emulator.endpoint)
+
+    return fault
+
+
 TABLE: dict[str, tuple[Fault, str, str]] = {
     "wrong key": (
         lambda e: connect(e.endpoint, credential="another-key"),
@@ -189,6 +200,46 @@ TABLE: dict[str, tuple[Fault, str, str]] = {
         "check that the port speaks TLS",
     ),
     "a web page": (to_a_page, "HTTP 200", "check the host and the path"),
+    "a setting as the preview has it": (
+        lambda e: connect(e.endpoint, session={"modalities": ["text"]}),
+        "Unknown parameter: 'session.modalities'",
+        "use session.output_modalities",
+    ),
+    "a setting where the preview has it": (
+        lambda e: connect(e.endpoint, session={"voice": "alloy"}),
+        "Unknown parameter: 'session.voice'",
+        "use session.audio.output.voice",
+    ),
+    "closed instead of a session": (
+        with_trouble(Trouble.close(1008, "no way", at="session.created")),
+        "code 1008 before it made a session: no way",
+        "check that 127.0.0.1:.* serves my-deployment",
+    ),
+    "closed without a reason": (
+        with_trouble(Trouble.close(4000, "", at="session.created")),
+        "code 4000 before it made a session",
+        "check that 127.0.0.1:.* serves my-deployment",
+    ),
+    "closed for a while": (
+        with_trouble(Trouble.close(1013, "busy", at="session.created", times=None)),
+        "code 1013 before it made a session: busy",
+        "try again later",
+    ),
+    "retired": (
+        with_trouble(Trouble.http(410)),
+        "HTTP 410",
+        "check whether the model or the api_version was retired",
+    ),
+    "moved": (
+        with_trouble(Trouble.redirect("https://elsewhere.example/x")),
+        "points to https://elsewhere.example/x",
+        "Use that address as the endpoint",
+    ),
+    "moved on the same server": (
+        with_trouble(Trouble.redirect("/openai/v2")),
+        "points to the path /openai/v2 of the same server",
+        "Give the endpoint that path",
+    ),
 }
 
 
