@@ -261,7 +261,7 @@ class RealtimeClient(Shortcuts):
             HandshakeError: The server refused the upgrade.
             ConnectError: No connection came about.
             ServerError: The server refused the session's settings.
-            TimeoutError: It took longer than *open_timeout*.
+            TimeoutError: Each try took longer than *open_timeout*.
         """
         if call_id == "":
             raise ValueError(

@@ -186,6 +186,8 @@ def _check_secret(secret: object, what: str) -> str:
             f"{what} begins or ends with white space, such as the line break of a "
             "file that it was read from: strip it"
         )
+    if secret[0] == secret[-1] and secret[0] in "'\"":
+        raise ValueError(f"{what} stands in quotes, which are sent too: strip them")
     # A line break within would let the value add headers of its own.
     if not all("!" <= character <= "~" for character in secret):
         raise ValueError(

@@ -124,6 +124,7 @@ def test_a_key_that_was_rotated_is_used_at_the_next_call() -> None:
         (" \n", "empty"),
         ("s3cr3t\n", "begins or ends with white space"),
         (" s3cr3t", "begins or ends with white space"),
+        ("'s3cr3t'", "stands in quotes"),
         ("s3cr3t\r\nX-Evil: 1", "contains white space"),
         ("Bearer s3cr3t", "contains white space"),
         ("s3cr3t\x00", "contains white space"),
