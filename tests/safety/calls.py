@@ -75,8 +75,9 @@ class Silence:
         """Drop what was taken; return how much was played."""
         return 0.0
 
+    @property
     def played_ms(self) -> float:
-        """Return how much was played."""
+        """How much was played."""
         return 0.0
 
 
