@@ -21,8 +21,10 @@ from realtime_sync import (
     SessionExpired,
     SessionExpiring,
 )
-from realtime_sync._recovery import lifetime
+from realtime_sync._recovery import aside, lifetime, recovery
+from realtime_sync._recovery.aside import Aside
 from realtime_sync._recovery.lifetime import Lifetime, RolledOver
+from realtime_sync._recovery.opening import Opened
 from realtime_sync.emulator import (
     EmulatorSettings,
     Fault,
@@ -31,6 +33,7 @@ from realtime_sync.emulator import (
 )
 from realtime_sync.protocol.server_events import SessionCreated
 from realtime_sync.protocol.sessions import RealtimeSession
+from realtime_sync.transport import FakeTransport, Transport
 
 
 SESSION: dict[str, Any] = {"output_modalities": ["text"]}
@@ -90,8 +93,8 @@ class TestMeanwhile:
         """While there is no new session to be had, the old one goes on."""
         with client_of(emulator).connect() as connection:
             emulator.inject(Fault.http(503, times=None))
-            recovery: Any = connection._channel.reader._recovery
-            wait_until(lambda: recovery._not_before > 0)
+            inner: Any = connection._channel.reader._recovery
+            wait_until(lambda: inner._not_before > 0)
             connection.create_item(scripted.message("item_1"), timeout=WAIT)
 
             assert ["item_1"] == ids(emulator, 0)
@@ -112,10 +115,10 @@ class TestMeanwhile:
         """What is refused for good is not asked for again before the session's end."""
         with client_of(emulator).connect() as connection:
             emulator.inject(Fault.http(status, times=None))
-            recovery: Any = connection._channel.reader._recovery
-            wait_until(lambda: recovery._not_before > 0)
+            inner: Any = connection._channel.reader._recovery
+            wait_until(lambda: inner._not_before > 0)
 
-            assert float("inf") == recovery._not_before
+            assert float("inf") == inner._not_before
             connection.create_item(scripted.message("item_1"), timeout=WAIT)
 
     def test_no_answer(self, emulator: RealtimeEmulator) -> None:
@@ -155,16 +158,31 @@ class TestMeanwhile:
             assert 2 == notice.tries
             assert ["item_1", "item_2"] == ids(emulator, 2)
 
+    def test_stands_still_while_it_is_told(
+        self, emulator: RealtimeEmulator, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A new session that takes nothing holds the old one up for a moment only."""
+        monkeypatch.setattr(recovery, "_BRIEF", 0.2)
+        with client_of(emulator).connect() as connection:
+            moved = listen(connection)
+            emulator.inject(Fault.freeze(at="conversation.item.added", session=1))
+            connection.create_item(scripted.message("item_1"), timeout=WAIT)
+            notice = moved.result(WAIT)
+
+            assert notice.planned
+            assert 2 == notice.tries
+            assert ["item_1"] == ids(emulator, 2)
+
     def test_old_one_lost(self, emulator: RealtimeEmulator) -> None:
         """A loss while a new session is being opened is mended as any other."""
         token = Token()
         with client_of(emulator, credential=token).connect() as connection:
             moved = listen(connection)
             assert token.asked.wait(WAIT)
-            emulator.inject(Fault.cut())
+            emulator.inject(Fault.cut(session=0))
             connection.send({"type": "input_audio_buffer.clear"})
-            recovery: Any = connection._channel.reader._recovery
-            wait_until(lambda: recovery._aside is None)
+            inner: Any = connection._channel.reader._recovery
+            wait_until(lambda: inner._tries == 1)
             token.leave.set()
 
             assert not moved.result(WAIT).planned
@@ -184,6 +202,75 @@ class TestMeanwhile:
 
         assert not thread.is_alive()
         assert 1 == len(emulator.sessions)
+
+
+class SlowOpening:
+    """Opens a transport when it is told to, before it is announced and after."""
+
+    def __init__(self, *, waits: str = "") -> None:
+        self.transport = FakeTransport()
+        self.here, self.go_on = threading.Event(), threading.Event()
+        self._waits = waits
+
+    def open(
+        self, timeout: float | None, announce: Callable[[Transport], None]
+    ) -> Opened:
+        self._pass("announcing")
+        announce(self.transport)
+        self._pass("opening")
+        return Opened(
+            transport=self.transport,
+            created=b"",
+            frames=(),
+            client_request_id="",
+            headers={},
+        )
+
+    def _pass(self, step: str) -> None:
+        if step == self._waits:
+            self.here.set()
+            assert self.go_on.wait(WAIT)
+
+
+def begin(opening: Any) -> Aside:
+    return Aside(opening, WAIT)
+
+
+class TestAside:
+    def test_opened(self) -> None:
+        """What is open is there, and closed if it is not needed any more."""
+        opening = SlowOpening()
+        there = begin(opening)
+        wait_until(lambda: there.result() is not None)
+
+        assert not there.is_stale()
+        assert not opening.transport.aborted
+        there.abandon()
+        assert opening.transport.released
+
+    def test_stale(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """What is open, and read by nobody, is not good for long."""
+        monkeypatch.setattr(aside, "_FRESH", -1.0)
+        there = begin(SlowOpening())
+        wait_until(lambda: there.result() is not None)
+
+        assert there.is_stale()
+
+    @pytest.mark.parametrize("waits", ["announcing", "opening"])
+    def test_abandoned(self, waits: str) -> None:
+        """What is not needed any more while it is being opened is closed."""
+        opening = SlowOpening(waits=waits)
+        there = begin(opening)
+        assert opening.here.wait(WAIT)
+        there.abandon()
+
+        assert (waits == "opening") == opening.transport.aborted
+        opening.go_on.set()
+        if waits == "opening":
+            wait_until(lambda: opening.transport.released)
+        else:
+            wait_until(lambda: there._failure is not None)
+        assert there._opened is None
 
 
 def test_no_tries() -> None:
