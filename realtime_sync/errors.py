@@ -20,6 +20,7 @@ Every exception that this library raises on its own behalf.
     ├── ResponseError                   a response failed
     ├── ControlError                    the server refused a request of the control API
     ├── WebhookError                    a webhook is not what it should be
+    ├── RecordingError                  a file is no recording, or is damaged
     └── SendQueueFull                   the send queue stayed full (also a `queue.Full`)
 
 Timeouts are `TimeoutError`, bad arguments `ValueError` or `TypeError`, and misuse of

@@ -268,13 +268,13 @@ class Playback:
 
     # Methods for the connection, on the reader thread
 
-    def kept_bytes(self) -> int:
+    def _kept_bytes(self) -> int:
         """Return about how many bytes of speech wait to be played."""
         with self._monitor.lock:
             feed = self._feed()
             return feed.kept_bytes() if feed is not None else 0
 
-    def handlers(self) -> Mapping[type[ServerEvent], Callable[[Any], None]]:
+    def _handlers(self) -> Mapping[type[ServerEvent], Callable[[Any], None]]:
         """Return what to call with which events. None of them blocks."""
         return {
             SessionCreated: self._absorb_session,
@@ -287,7 +287,7 @@ class Playback:
             ConversationItemDeleted: self._absorb_deleted,
         }
 
-    def end(self, error: Callable[[], ConnectionClosed]) -> None:
+    def _end(self, error: Callable[[], ConnectionClosed]) -> None:
         """Take note that the connection has ended; what has arrived is still played."""
         with self._monitor.lock:
             self._ended = error

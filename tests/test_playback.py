@@ -96,7 +96,7 @@ class Server:
     """The server's part of the talk."""
 
     def __init__(self, playback: Playback) -> None:
-        self.handlers = playback.handlers()
+        self.handlers = playback._handlers()
 
     def says(self, event: Any) -> None:
         assert self.handlers[type(event)](event) is None
@@ -977,7 +977,7 @@ def test_feed_gives_the_audio(playback: Playback, server: Server) -> None:
     feed = playback.audio(chunk_ms=20)
     server.speaks_a_response(50.4)
     server.speaks_a_response(1, 2)
-    playback.end(OK)
+    playback._end(OK)
 
     chunks = [*feed]
 
@@ -990,7 +990,7 @@ def test_feed_begins_with_its_call(playback: Playback, server: Server) -> None:
     server.speaks(500)
     feed = playback.audio()
     server.speaks(10, "i2")
-    playback.end(OK)
+    playback._end(OK)
 
     assert [480] == [len(chunk) for chunk in feed]
 
@@ -1038,7 +1038,7 @@ def test_feed_waits(playback: Playback, server: Server) -> None:
     thread, chunks = consume(playback.audio())
 
     server.speaks(10)
-    playback.end(OK)
+    playback._end(OK)
     thread.join(SOON)
 
     assert not thread.is_alive()
@@ -1076,7 +1076,7 @@ def test_feed_raises_how_the_connection_broke(
     """What has arrived is played, and then the player learns of it."""
     feed = playback.audio()
     server.speaks(10)
-    playback.end(ended(ConnectionClosedError(1006, initiated_by="network")))
+    playback._end(ended(ConnectionClosedError(1006, initiated_by="network")))
 
     assert 480 == len(next(feed))
     with pytest.raises(ConnectionClosedError):
@@ -1085,7 +1085,7 @@ def test_feed_raises_how_the_connection_broke(
 
 def test_feed_after_the_end_ends(playback: Playback) -> None:
     """Nothing is to be expected of a connection that has ended."""
-    playback.end(OK)
+    playback._end(OK)
 
     assert [] == [*playback.audio()]
 
@@ -1171,7 +1171,7 @@ def test_interruptions_race_with_the_player(connection: FakeConnection) -> None:
         assert all(0 < cut.audio_end_ms <= 200 for cut in done.truncated)
         assert not playback.playing
         server.done(response_id)
-    playback.end(OK)
+    playback._end(OK)
     player.join(SOON)
 
     assert not player.is_alive()

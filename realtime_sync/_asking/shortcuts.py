@@ -6,7 +6,8 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal, Protocol, overload
 
-from ..audio import Audio
+from ..audio import Audio, load_audio
+from ..audio.loading import is_stream
 from ..connection import RealtimeConnection, TranscriptionConnection
 from ..protocol.responses import ResponseCreateParams
 from ..protocol.sessions import RealtimeSession, TranscriptionSession
@@ -156,11 +157,15 @@ class Shortcuts:
                 *stream*, for each piece of it.
 
         Raises:
-            ValueError: It is no audio.
+            ImportError: It takes the extra ``audio`` to read it.
+            OSError: It cannot be read.
+            TypeError, ValueError: It is no audio.
             RealtimeError: The audio was not transcribed; besides, see `connect()`.
             TimeoutError: The transcript was not complete in time.
         """
         settings = transcription_settings(model, language, prompt)
+        if not is_stream(source):  # what cannot be read is worth no connection
+            source, source_rate = load_audio(source, source_rate=source_rate), None
 
         def pieces() -> Iterator[str]:
             with self.connect_transcription(settings) as connection:

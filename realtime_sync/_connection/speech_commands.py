@@ -5,6 +5,7 @@ from __future__ import annotations
 import weakref
 from typing import TYPE_CHECKING
 
+from .._playback.player import check_player
 from ..protocol.responses import Response
 from ..protocol.server_events import (
     InputAudioBufferSpeechStarted,
@@ -50,8 +51,10 @@ class SpeechCommands(ConversationCommands):
                 what was heard, when the server hears the user speak.
 
         Raises:
+            TypeError: It is no player.
             RuntimeError: The playback has begun already.
         """
+        check_player(player, "flush")
         if self._playback is not None:
             raise RuntimeError(
                 "there is a playback already: call play() or use_player() once, and "
@@ -79,6 +82,7 @@ class SpeechCommands(ConversationCommands):
             interruptible: As for `use_player()`.
 
         Raises:
+            TypeError: It is no player.
             RuntimeError: The playback has begun already.
         """
         from .._playback.voice import Voice
@@ -120,10 +124,10 @@ class SpeechCommands(ConversationCommands):
             if self._playback is not None:
                 return self._playback
             self._playback = playback
-        self._kept.add(playback.kept_bytes)
-        handlers = playback.handlers()
+        self._kept.add(playback._kept_bytes)
+        handlers = playback._handlers()
         # First: callbacks and streams shall find the account up to date.
-        self._absorber.register(handlers, playback.end, first=True)
+        self._absorber.register(handlers, playback._end, first=True)
         # What it missed that still counts.
         handlers[SessionUpdated](SessionUpdated(event_id="", session=self.session))
         active = self._responses.active

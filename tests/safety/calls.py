@@ -161,7 +161,6 @@ _STREAM: Mapping[str, Maker] = {
     "cancel": lambda r, w: r.cancel(),
     "done": lambda r, w: r.done(),
     "events": lambda r, w: some(r.events(WAIT)),
-    "has_item": lambda r, w: r.has_item(w.item_id),
     "items": lambda r, w: some(r.items(WAIT)),
     "result": lambda r, w: r.result(WAIT),
     "text": lambda r, w: some(r.text(WAIT)),
@@ -206,11 +205,9 @@ ARGUMENTS: Mapping[type, Mapping[str, Maker]] = {
 
 # What the connection itself calls, on the reader thread, and nobody else.
 INTERNAL: Mapping[type, frozenset[str]] = {
-    ResponseStream: frozenset({"absorb", "end", "kept_bytes", "restart"}),
     Conversation: frozenset(
         {"end", "handlers", "keep_audio", "kept_bytes", "lose", "replace"}
     ),
-    Playback: frozenset({"end", "handlers", "kept_bytes"}),
 }
 
 
