@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from ._channel.monitor import Monitor
-from ._conversation.entry import ConversationItem, Entry
+from ._conversation.entry import ConversationItem, Entry, Outcome
 from ._conversation.export import as_lines, as_markdown
 from ._conversation.restore import Loss, Restoration, restoration, restore_events
 from ._conversation.restore import snapshot as take_snapshot
@@ -67,7 +67,7 @@ _BYTES_PER_MS = 48  # of PCM 16 bit at 24 kHz, the service's default
 _G711_BYTES_PER_MS = 8
 _WRITTEN = OutputText()
 _SPOKEN = OutputAudio()
-_SETTLED = frozenset({"completed", "failed"})
+_FORMER_LIMIT = 64  # items that did not come back, and whose transcripts are known
 
 
 class Conversation(Shown):
@@ -98,7 +98,10 @@ class Conversation(Shown):
         # Of the last time that the connection was lost.
         self._loss: Callable[[], Exception] | None = None
         self._losses = 0
-        self._untold: set[str] = set()  # items whose transcripts will never come
+        # Items of former sessions: the transcripts that they lack will never come. And
+        # what became of the transcripts of some that did not come back.
+        self._untold: set[str] = set()
+        self._former: dict[str, Outcome] = {}
 
     # Reading
 
@@ -134,8 +137,8 @@ class Conversation(Shown):
         Raises:
             TimeoutError: It did not arrive in time.
             ServerError: The transcription failed.
-            ConnectionLost: The connection was lost before; the new session does not
-                know what was said.
+            ConnectionLost: The connection was lost before it arrived; the new session
+                does not know what was said. One that had arrived is still returned.
             ConnectionClosed: The connection ended before.
         """
         losses = self._losses
@@ -149,12 +152,11 @@ class Conversation(Shown):
                 "session have audio.input.transcription?"
             )
         with self._monitor.lock:
-            entry = self._table.find(item_id)
-            item = entry.view() if entry else None
-        if item and item.transcription == "completed":
-            return item.text
-        if item and item.transcription_error:
-            raise ServerError(item.transcription_error)
+            outcome = self._outcome(item_id)
+        if isinstance(outcome, str):
+            return outcome
+        if outcome is not None:
+            raise ServerError(outcome)
         error = self._error or self._loss
         assert error is not None
         raise error()
@@ -235,9 +237,7 @@ class Conversation(Shown):
         with self._monitor.lock:
             self._loss = error
             self._losses += 1
-            self._untold.update(
-                entry.id for entry in self._table if entry.transcription not in _SETTLED
-            )
+            self._untold.update(entry.id for entry in self._table.every())
             self._changed.notify_all()
 
     def replace(self, events: Iterable[ConversationItemAdded]) -> None:
@@ -259,9 +259,21 @@ class Conversation(Shown):
         return {ResponseOutputAudioDelta: self._of_item(_add_audio)}
 
     def _replace(self, events: Iterable[ConversationItemAdded]) -> None:
+        former = self._table.every()
         self._table.clear()
         for event in events:
             self._on_item(event)
+        for before in former:  # items may come back as text, by another id, or not
+            there, outcome = self._table.get(before.id), before.outcome()
+            if there is not None and outcome is not None:
+                there.recall(before)
+            elif outcome is not None:
+                self._note_former(before.id, outcome)
+
+    def _note_former(self, item_id: str, outcome: Outcome) -> None:
+        while len(self._former) >= _FORMER_LIMIT:
+            del self._former[next(iter(self._former))]
+        self._former[item_id] = outcome
 
     def _locked(
         self, handle: Callable[[Conversation, Any], None]
@@ -293,9 +305,13 @@ class Conversation(Shown):
             entry.refresh(item, keep_audio=self._keep_audio)
             self._changed.notify_all()
 
-    def _is_settled(self, item_id: str) -> bool:
+    def _outcome(self, item_id: str) -> Outcome | None:
         entry = self._table.find(item_id)
-        known = entry is not None and entry.transcription in _SETTLED
+        outcome = entry.outcome() if entry else None
+        return self._former.get(item_id) if outcome is None else outcome
+
+    def _is_settled(self, item_id: str) -> bool:
+        known = self._outcome(item_id) is not None
         return known or item_id in self._untold or self._error is not None
 
     def _on_conversation(self, event: ConversationCreated) -> None:

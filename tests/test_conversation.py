@@ -19,7 +19,12 @@ from realtime_sync.conversation import (
     restoration,
     restore_events,
 )
-from realtime_sync.errors import ConnectionClosedError, DecodeError, ServerError
+from realtime_sync.errors import (
+    ConnectionClosedError,
+    ConnectionLost,
+    DecodeError,
+    ServerError,
+)
 from realtime_sync.protocol._model import UNSET, Maybe, ServerEvent, UnknownObject
 from realtime_sync.protocol.items import (
     Audio,
@@ -322,6 +327,63 @@ class TestWhatTheUserSaid:
         conversation.end(lambda: ConnectionClosedError(1006, initiated_by="network"))
         with pytest.raises(ConnectionClosedError):
             conversation.transcript("user_1")
+
+
+class TestAfterALoss:
+    def test_known(self, conversation: Conversation) -> None:
+        """A transcript is known in whatever form its item came back, or did not."""
+        feed(conversation, *(added(spoke(f"user_{n}")) for n in range(3)))
+        feed(conversation, *(heard(f"Hi {n}!", f"user_{n}") for n in range(3)))
+        lose(conversation, added(wrote("Hi 0!", "user_0")), added(spoke("user_1")))
+
+        for number in range(3):
+            known = conversation.transcript(f"user_{number}", timeout=0)
+            assert f"Hi {number}!" == known
+        assert ["user_0", "user_1"] == [item.id for item in conversation]
+
+    def test_again(self, conversation: Conversation) -> None:
+        """It is known after the next loss, too."""
+        feed(conversation, added(spoke()), heard("Hi!"))
+        lose(conversation)
+        lose(conversation)
+
+        assert "Hi!" == conversation.transcript("user_1", timeout=0)
+
+    def test_failed(self, conversation: Conversation) -> None:
+        """So is why there is none."""
+        feed(conversation, added(spoke()), hearing("Hel"), misheard())
+        lose(conversation, added(wrote("Hel")))
+
+        with pytest.raises(ServerError, match="too noisy"):
+            conversation.transcript("user_1", timeout=0)
+
+    def test_unknown(self, conversation: Conversation) -> None:
+        """One that had not arrived will not, even if its item had not, either."""
+        feed(conversation, added(spoke()), hearing("Hel"), hearing("X", "user_2"))
+        lose(conversation, added(wrote("Hel")))
+
+        for item_id in ("user_1", "user_2"):
+            with pytest.raises(ConnectionLost):
+                conversation.transcript(item_id, timeout=0)
+
+    def test_bounded(self, conversation: Conversation) -> None:
+        """Of items that did not come back, so many transcripts are known at most."""
+        for number in range(100):
+            feed(conversation, added(spoke(f"user_{number}")))
+            feed(conversation, heard("Hi!", f"user_{number}"))
+        lose(conversation)
+
+        assert 64 == len(conversation._former)
+        assert "Hi!" == conversation.transcript("user_99", timeout=0)
+        with pytest.raises(ConnectionLost):
+            conversation.transcript("user_0", timeout=0)
+
+
+def lose(conversation: Conversation, *told: ConversationItemAdded) -> None:
+    """Lose the connection, and tell the next session so much."""
+    cause = ConnectionClosedError(1006, initiated_by="network")
+    conversation.lose(lambda: ConnectionLost(cause))
+    conversation.replace(told)
 
 
 class TestWhatTheModelSays:

@@ -24,9 +24,11 @@ from ..protocol.items import (
 from ..protocol.responses import ErrorDetails
 
 
-__all__ = ["ConversationItem", "Entry", "Transcription"]
+__all__ = ["ConversationItem", "Entry", "Outcome", "Transcription"]
 
 Transcription = Literal["in_progress", "completed", "failed"]
+Outcome = str | ErrorDetails
+"""What became of a transcript: the words, or why there are none."""
 
 _WRITTEN = (InputText, OutputText, Text)
 _SPOKEN = (InputAudio, OutputAudio, Audio)
@@ -229,6 +231,20 @@ class Entry:
         self._part(index).shell = self._part(index).shell or _HEARD
         self.transcription = "failed"
         self.error = error
+
+    def outcome(self) -> Outcome | None:
+        """Return the transcript, or why there is none; None while neither is known."""
+        if self.transcription == "failed":
+            return self.error
+        return self.view().text if self.transcription == "completed" else None
+
+    def recall(self, before: Entry) -> None:
+        """Take over how the transcription stood in the session before."""
+        words = before.view().text
+        if words and not self.view().text:  # as where the item did not come back
+            self.settle(0, words, _HEARD)
+        self._view = None
+        self.transcription, self.error = before.transcription, before.error
 
     def add_audio(self, index: int, audio: bytes, shell: ContentPart) -> None:
         """Add a piece of the audio."""

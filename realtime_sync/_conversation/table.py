@@ -34,8 +34,11 @@ class EntryTable:
 
     def kept_bytes(self) -> int:
         """Return about how many bytes the entries take."""
-        every = (*self._entries.values(), *self._early.values())
-        return sum(entry.kept_bytes() for entry in every)
+        return sum(entry.kept_bytes() for entry in self.every())
+
+    def every(self) -> tuple[Entry, ...]:
+        """Return all entries, also those of items that have not arrived."""
+        return (*self._entries.values(), *self._early.values())
 
     def get(self, item_id: str) -> Entry | None:
         """Return the entry of an item that has arrived."""
