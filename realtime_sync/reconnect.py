@@ -74,8 +74,10 @@ class ReconnectPolicy:
         rollover: Seconds before the end of the session, where the service announces
             that, from which on the library looks for a pause to move to a new session.
             None to wait until the service ends it.
-        replay_audio: Bytes of uncommitted input audio that are kept, as base64, to be
-            sent again. It only concerns turns that end with `commit_input_audio()`.
+        replay_audio: Bytes of input audio that are kept, as base64, to be sent or told
+            again: what is not committed, and turns that nobody has answered. The oldest
+            is let go first. It only concerns turns that end with
+            `commit_input_audio()`.
     """
 
     connect_tries: int = attrs.field(default=3, validator=attrs.validators.ge(1))
@@ -162,11 +164,14 @@ class Reconnected(Notice):
         restored: Items of the conversation that the new session has.
         losses: What of the conversation it has not, item by item.
         repeated: Commands that were sent again, since they had not been answered.
-        lost_input_audio_ms: Milliseconds of input audio that are lost, about.
+        lost_input_audio_ms: Milliseconds of input audio that are lost, about. Where the
+            server finds the turns, since it last heard somebody begin to speak; 0 in
+            silence and in translations.
         lost_responses: Ids of responses that were in progress.
         resumed_responses: Ids of those of them that were asked for again.
         uncertain: Wire types of messages of which nobody knows whether they arrived;
-            they were not sent again.
+            they were not sent again. Also those of `send()` that waited for an answer
+            in too great a number.
     """
 
     type: ClassVar[str] = "realtime_sync.reconnected"

@@ -420,9 +420,18 @@ class TestLostAudio:
 
 
 class TestUncertain:
-    def test_given_up(self, service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    @pytest.mark.parametrize(
+        ("limit", "most"), [("_MOST_UNAWAITED", 2), ("_MOST_UNAWAITED_BYTES", 4_000)]
+    )
+    def test_given_up(
+        self,
+        service: Service,
+        monkeypatch: pytest.MonkeyPatch,
+        limit: str,
+        most: int,
+    ) -> None:
         """Commands that wait in too great a number are told as perhaps lost, once."""
-        monkeypatch.setattr(acknowledgements, "_MOST_UNAWAITED", 2)
+        monkeypatch.setattr(acknowledgements, limit, most)
         service.answers = False
         with service.client().connect() as connection:
             for number in range(4):

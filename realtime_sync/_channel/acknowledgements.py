@@ -19,6 +19,7 @@ import attrs
 
 from ..errors import ServerError
 from ..protocol._model import ClientEvent, ServerEvent
+from ..protocol._size import size_of
 from ..protocol.responses import ErrorDetails
 from ..protocol.server_events import (
     ConversationItemAdded,
@@ -57,6 +58,7 @@ TOKEN_KEY = "realtime_sync"
 """The entry in a response's metadata that tells who asked for it."""
 
 _MOST_UNAWAITED = 10_000  # commands whose answers nobody waits for
+_MOST_UNAWAITED_BYTES = 16 * 1024 * 1024  # … and about what they take; one may be that
 
 # Which command an error is about, by its code, where it names no event.
 _KIND_BY_CODE: Mapping[str, str] = {
@@ -169,11 +171,21 @@ class Pending:
         event_id: The id of its client event.
         fits: Tells whether an event of the right class is its answer.
         awaited: Whether somebody waits for the answer.
+        size: About how many bytes of memory it takes, if nobody does.
         answer: The event that acknowledged it, once it came.
         error: The exception that ended it, once it did.
     """
 
-    __slots__ = ("answer", "awaited", "command", "error", "event_id", "fits", "kind")
+    __slots__ = (
+        "answer",
+        "awaited",
+        "command",
+        "error",
+        "event_id",
+        "fits",
+        "kind",
+        "size",
+    )
 
     def __init__(
         self,
@@ -187,6 +199,7 @@ class Pending:
         self.event_id: str = field_of(command, "event_id")
         self.fits = fits or _fits(command)
         self.awaited = awaited
+        self.size = 0 if awaited else size_of(command)
         self.answer: ServerEvent | None = None
         self.error: BaseException | None = None
 
@@ -217,6 +230,10 @@ class Acknowledgements:
     """
     The pending commands of a connection. Every method is thread-safe.
 
+    Those that nobody waits for are up to 10,000, and take up to 16 MiB. Beyond that the
+    oldest are given up: they are carried out if they arrive, but are not sent again
+    after a loss, which then tells their types as uncertain.
+
     Args:
         monitor: Of the connection.
 
@@ -234,6 +251,7 @@ class Acknowledgements:
         # the lock, which is one step, while others with the lock go through it.
         self._pending: list[Pending] = []
         self._unawaited = 0
+        self._unawaited_bytes = 0
         self._end: Callable[[], BaseException] | None = None
 
     @property
@@ -275,16 +293,15 @@ class Acknowledgements:
             awaited: Whether `wait()` will be called.
         """
         pending = Pending(command, fits, awaited=awaited)
-        forgotten = None
+        forgotten: Sequence[Pending] = ()
         with self._monitor.lock:
             if self._end is not None:
                 raise self._end()
             if not awaited:
-                self._unawaited += 1
-                if self._unawaited > _MOST_UNAWAITED:
-                    forgotten = self._forget_oldest_unawaited()
-        if forgotten is not None:
-            self.on_given_up(forgotten)
+                self._count(pending, 1)
+                forgotten = self._forget_surplus()
+        for each in forgotten:
+            self.on_given_up(each)
         return pending
 
     def enter(self, pending: Pending) -> None:
@@ -326,7 +343,7 @@ class Acknowledgements:
             if given_up:
                 self._remove(pending)
             elif not (pending.awaited or pending.settled()):
-                self._unawaited -= 1  # it was announced, and never entered
+                self._count(pending, -1)  # it was announced, and never entered
         if given_up:
             self.on_given_up(pending)
 
@@ -414,13 +431,24 @@ class Acknowledgements:
     def _remove(self, pending: Pending) -> None:
         self._pending.remove(pending)
         if not pending.awaited:
-            self._unawaited -= 1
+            self._count(pending, -1)
 
-    def _forget_oldest_unawaited(self) -> Pending | None:
-        oldest = next((each for each in self._pending if not each.awaited), None)
-        if oldest is not None:  # all that are announced may be waiting to be entered
+    def _count(self, pending: Pending, sign: int) -> None:
+        self._unawaited += sign
+        self._unawaited_bytes += sign * pending.size
+
+    def _forget_surplus(self) -> Sequence[Pending]:
+        forgotten: list[Pending] = []
+        while (
+            self._unawaited > _MOST_UNAWAITED
+            or self._unawaited_bytes > _MOST_UNAWAITED_BYTES
+        ):
+            oldest = next((each for each in self._pending if not each.awaited), None)
+            if oldest is None:  # all that are announced may be waiting to be entered
+                break
             self._remove(oldest)
-        return oldest
+            forgotten.append(oldest)
+        return forgotten
 
     def _named(self, event_id: str) -> Sequence[Pending]:
         return [each for each in self._pending if each.event_id == event_id]
