@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import threading
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
+from concurrent.futures import Executor, ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -23,6 +24,20 @@ WAIT = 60.0  # seconds that a correct run never needs
 
 CLEARED = InputAudioBufferCleared()
 UNKNOWN = UnknownEvent(payload={"type": "response.smell.delta"})
+
+
+class Later(Executor):
+    """Runs what was submitted when the test says so."""
+
+    def __init__(self) -> None:
+        self.submitted: list[Callable[[], object]] = []
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+        self.submitted.append(lambda: fn(*args, **kwargs))
+
+    def run(self) -> None:
+        while self.submitted:
+            self.submitted.pop()()
 
 
 @pytest.fixture(name="dispatcher")
@@ -312,6 +327,27 @@ class TestExecutor:
             go_on.set()
 
         assert [CLEARED] * 2 == seen
+
+    def test_behind(
+        self, dispatcher: Dispatcher, calls: list[Any], caplog: Any
+    ) -> None:
+        """When too many wait the oldest go; it is said once until it has caught up."""
+        errors: list[Exception] = []
+        executor = Later()
+        dispatcher.on_error(errors.append)
+        dispatcher.on(UnknownEvent, calls.append, executor=executor)
+        for overrun in (1, 2):
+            for number in range(16_384 + 3):
+                dispatcher.dispatch(UnknownEvent(payload={"n": number}))
+
+            assert overrun == len(errors)
+            executor.run()
+            assert list(range(3, 16_384 + 3)) == [each.payload["n"] for each in calls]
+            calls.clear()
+
+        assert str(errors[0]).startswith("16384 events wait for list.append on its")
+        assert [RuntimeError] * 2 == [type(error) for error in errors]
+        assert 2 == len(caplog.messages)
 
     def test_errors_are_reported(self, dispatcher: Dispatcher, caplog: Any) -> None:
         """A callback on a pool that raises is reported, and goes on with the next."""

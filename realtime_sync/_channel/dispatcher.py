@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import logging
 import threading
@@ -12,7 +13,6 @@ from time import monotonic
 from typing import Any
 
 from .._checks import not_this
-from .._waiting import Condition
 from ..protocol._model import ServerEvent
 from ..protocol.client_events import CLIENT_EVENTS
 from ..protocol.codec import Dialect
@@ -56,45 +56,58 @@ class _Strand:
     """
     Runs one callback's calls on an executor, one at a time and in order.
 
-    When an executor is so slow that *limit* events wait, the reader waits with them.
+    The reader never waits for it, since a callback on an executor may wait for the
+    reader. When *limit* events wait, the oldest are dropped, and it is said.
     """
 
     def __init__(
         self,
         executor: Executor,
         call: Callable[[Any], None],
-        limit: int = 10_000,
+        name: str,
+        limit: int = 16_384,
     ) -> None:
         self._executor = executor
         self._call = call
+        self._name = name
         self._limit = limit
-        self._events: deque[Any] = deque()
-        self._changed = Condition()
+        self._events: deque[Any] = deque(maxlen=limit)
+        self._lock = threading.Lock()
         self._running = False
+        self._behind = False  # whether events were dropped since none waited
 
     def __call__(self, event: object) -> None:
-        self._changed.wait_for(lambda: len(self._events) < self._limit)
-        with self._changed.lock:
+        with self._lock:
+            falls_behind = len(self._events) == self._limit and not self._behind
+            self._behind |= falls_behind
             self._events.append(event)
-            if self._running:
-                return
+            starts = not self._running
             self._running = True
+        if starts:
+            self._start()
+        if falls_behind:
+            raise RuntimeError(
+                f"{self._limit} events wait for {self._name} on its executor; the "
+                "oldest are dropped until it has caught up: let it do less, give it an "
+                "executor of its own, or register it for fewer events"
+            )
+
+    def _start(self) -> None:
         try:
             self._executor.submit(self._drain)
         except RuntimeError:  # the executor was shut down
-            with self._changed.lock:
+            with self._lock:
                 self._running = False
                 self._events.clear()
             raise
 
     def _drain(self) -> None:
         while True:
-            with self._changed.lock:
+            with self._lock:
                 if not self._events:
-                    self._running = False
+                    self._running = self._behind = False
                     return
                 event = self._events.popleft()
-                self._changed.notify_all()
             self._call(event)
 
 
@@ -132,7 +145,8 @@ class Dispatcher:
         if executor is not None:
             if not callable(getattr(executor, "submit", None)):
                 raise not_this("an executor is a concurrent.futures.Executor", executor)
-            call = _Strand(executor, lambda event: self._run(callback, event))
+            run = functools.partial(self._run, callback)
+            call = _Strand(executor, run, _name(callback))
         self._add(_Registration(key, callback, call, once))
 
     def off(
