@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 
 from realtime_sync._channel.inbox import Backlog, Inbox
 from realtime_sync._channel.monitor import Monitor
+from realtime_sync._waiting import Condition
 from realtime_sync.errors import ConnectionClosedError
 from realtime_sync.protocol._model import ServerEvent
 from realtime_sync.protocol.server_events import InputAudioBufferCleared, UnknownEvent
@@ -32,6 +36,41 @@ def drain(inbox: Inbox) -> list[ServerEvent]:
             events.append(inbox.take(0.0))
     except EOFError:
         return events
+
+
+class MisleadingMonitor(Monitor):
+    """Wakes whoever waits for nothing, *times* times, as a faster thread does."""
+
+    def __init__(self, times: int) -> None:
+        super().__init__()
+        self.timeouts: list[float | None] = []
+        self._times = times
+
+    def wait(
+        self,
+        condition: Condition,
+        predicate: Callable[[], bool],
+        timeout: float | None,
+    ) -> bool:
+        self.timeouts.append(timeout)
+        return predicate() or len(self.timeouts) <= self._times
+
+
+class SlowLock:
+    """A lock; before its holder goes on behind it the first time, *then* happens."""
+
+    def __init__(self, lock: threading.Lock, then: Callable[[], None]) -> None:
+        self._lock = lock
+        self._then: Callable[[], None] | None = then
+
+    def __enter__(self) -> None:
+        self._lock.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
+        then, self._then = self._then, None
+        if then:
+            then()
 
 
 class TestInbox:
@@ -71,10 +110,44 @@ class TestInbox:
         with pytest.raises(ZeroDivisionError):
             inbox.take(WAIT)
 
-    def test_timeout(self) -> None:
-        """Nothing in time is a TimeoutError that says how long it took."""
-        with pytest.raises(TimeoutError, match=r"0\.001 s"):
-            Inbox(Monitor()).take(0.001)
+    @pytest.mark.parametrize(
+        ("keys", "accept", "wanted"),
+        [
+            ((), None, "event"),
+            ((InputAudioBufferCleared,), None, "InputAudioBufferCleared"),
+            ((UnknownEvent, "new.type"), None, "UnknownEvent or new.type"),
+            ((UnknownEvent,), bool, "such UnknownEvent"),
+        ],
+    )
+    def test_timeout(self, keys: Any, accept: Any, wanted: str) -> None:
+        """Nothing in time is a TimeoutError that says what, and how long it took."""
+        with pytest.raises(TimeoutError) as caught:
+            Inbox(Monitor(), keys, accept).take(0.001)
+        assert f"no {wanted} arrived for 0.001 s" == str(caught.value)
+
+    def test_one_timeout(self) -> None:
+        """Who finds that another thread was faster waits for the rest of the time."""
+        monitor = MisleadingMonitor(times=3)
+        with pytest.raises(TimeoutError, match="for 60 s"):
+            Inbox(monitor).take(WAIT)
+
+        assert sorted({WAIT, *monitor.timeouts}, reverse=True)[1:] == monitor.timeouts
+        assert 4 == len(monitor.timeouts)
+
+    def test_event_with_the_end(self) -> None:
+        """An event that comes with the end, while others are taken, is not skipped."""
+        monitor = MisleadingMonitor(times=1)
+        inbox = Inbox(monitor)
+
+        def arrive() -> None:
+            inbox.absorb(numbered(1))
+            inbox.end(broken)
+
+        monitor.lock = SlowLock(monitor.lock, arrive)  # type: ignore[assignment]
+
+        assert numbered(1) == inbox.take(WAIT)
+        with pytest.raises(ConnectionClosedError):
+            inbox.take(WAIT)
 
     def test_end(self) -> None:
         """What arrived before the end is still taken, then the end is raised, again."""

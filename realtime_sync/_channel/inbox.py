@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Collection
 
+from .._deadline import Deadline
 from ..protocol._model import ServerEvent
 from .dispatcher import matches
 from .monitor import Monitor
@@ -99,21 +100,31 @@ class Inbox:
             RuntimeError: So many events waited here that some were dropped.
             ConnectionClosed: The connection ended, and no event is left.
         """
-        if not self._monitor.wait(self._arrived, self._ready, timeout):
-            raise TimeoutError(f"no such event arrived for {timeout:g} s")
-        with self._monitor.lock:
-            if self._dropped:
-                dropped, self._dropped = self._dropped, 0
-                raise RuntimeError(
-                    f"{dropped} events were dropped because nobody took them; take "
-                    "events faster, ask for fewer types, use callbacks, or raise "
-                    "max_unread"
-                )
-            if self._events:
-                return self._pop()
-        if self._end is not None:
-            raise self._end()
-        return self.take(timeout)  # another thread was faster
+        deadline = Deadline(timeout)
+        while self._monitor.wait(self._arrived, self._ready, deadline.left()):
+            with self._monitor.lock:
+                # In one look: what arrives comes before the end that follows it.
+                if self._dropped:
+                    raise self._tell_dropped()
+                if self._events:
+                    return self._pop()
+                end = self._end
+            if end is not None:
+                raise end()
+            # Another thread was faster.
+        raise TimeoutError(f"no {self._wanted()} arrived for {timeout:g} s")
+
+    def _wanted(self) -> str:
+        names = (key if isinstance(key, str) else key.__name__ for key in self._keys)
+        wanted = " or ".join(names) or "event"
+        return wanted if self._accept is None else f"such {wanted}"
+
+    def _tell_dropped(self) -> RuntimeError:
+        dropped, self._dropped = self._dropped, 0
+        return RuntimeError(
+            f"{dropped} events were dropped because nobody took them; take events "
+            "faster, ask for fewer types, use callbacks, or raise max_unread"
+        )
 
     def _make_room(self) -> None:
         # The newest stays, however large: the size of a message has its own limit.
