@@ -23,8 +23,9 @@ from realtime_sync import (
     ResponseOutputTextDelta,
     SessionExpired,
 )
+from realtime_sync._channel.inbox import Inbox
 from realtime_sync._channel.keepalive import Keepalive
-from realtime_sync.transport import CLOSE, PING, PONG, FakeTransport, Frame
+from realtime_sync.transport import CLOSE, PING, PONG, TEXT, FakeTransport, Frame
 
 
 AUDIO = bytes(4_000)
@@ -488,14 +489,116 @@ class TestKeepalive:
             go_on.set()
             assert connection.wait_closed(WAIT)
 
-    def test_stalled_send(self) -> None:
-        """A server that reads nothing is given up, too."""
+    @pytest.mark.parametrize("busy", ["on_error", "predicate"])
+    def test_busy_elsewhere(self, busy: str) -> None:
+        """Nor is it silence while other functions of the user's hold the reader."""
+        transport = WatchedTransport(scripted.created(), answers=False)
+        states: list[bool] = []
+        done = threading.Event()
+
+        def hold(_: object) -> bool:
+            for _ in range(5):
+                assert transport.pings.acquire(timeout=WAIT)
+            states.append(connection.closed)
+            done.set()
+            return True
+
+        with scripted.connect(
+            transport, ping_interval=0.01, ping_timeout=0.01, close_timeout=SOON
+        ) as connection:
+            connection.on_error(hold)
+            inbox = Inbox(connection._monitor, accept=hold)
+            if busy == "predicate":
+                connection._absorber.open_inbox(inbox)
+            bad = scripted.delta("hold") if busy == "predicate" else b"no JSON"
+            transport.feed(bad)
+
+            assert done.wait(WAIT)
+            assert [False] == states
+
+    @pytest.mark.parametrize("audio", [b"", AUDIO])
+    def test_stalled_send(self, audio: bytes) -> None:
+        """A server that reads nothing is given up, too, for what it does not say."""
         transport = FakeTransport(scripted.created(), answers=False)
         with scripted.connect(
             transport, ping_interval=0.02, ping_timeout=0.02, close_timeout=SOON
         ) as connection:
             transport.stall()
-            with pytest.raises(ConnectionClosedError):
+            if audio:
+                connection.append_input_audio(audio)
+            with pytest.raises(ConnectionClosedError, match="nothing arrived"):
+                receive_all(connection)
+
+    def test_stalled_send_of_a_server_that_talks(self) -> None:
+        """A server that takes its time to read, but says something, is alive."""
+        transport = FakeTransport(scripted.created(), answers=False)
+        with scripted.connect(
+            transport, ping_interval=0.02, ping_timeout=SOON, close_timeout=SOON
+        ) as connection:
+            events = connection.events(timeout=WAIT)
+            transport.stall()
+            connection.append_input_audio(AUDIO)
+            began = monotonic()
+            while monotonic() < began + 4 * SOON:
+                transport.feed(scripted.delta("alive"))
+                next(events)
+
+            assert not connection.closed
+            transport.resume()
+
+    def test_stalled_send_of_a_busy_reader(self) -> None:
+        """A server may not read before it is read from: a callback keeps it waiting."""
+        transport = FakeTransport(scripted.created(), answers=False)
+        go_on, busy = threading.Event(), threading.Event()
+
+        def hold(event: ResponseOutputTextDelta) -> None:
+            busy.set()
+            go_on.wait(WAIT)
+
+        with scripted.connect(
+            transport, ping_interval=0.02, ping_timeout=0.02, close_timeout=SOON
+        ) as connection:
+            connection.on(ResponseOutputTextDelta, hold)
+            transport.feed(scripted.delta("hold"))
+            assert busy.wait(WAIT)
+            transport.stall()
+            connection.append_input_audio(AUDIO)
+
+            assert not connection.wait_closed(4 * SOON)
+            go_on.set()
+            assert connection.wait_closed(WAIT)
+
+    def test_large_message(self) -> None:
+        """What is large has an interval more to leave, as no ping can be answered."""
+        transport = FakeTransport(scripted.created())
+        with scripted.connect(transport, ping_interval=WAIT) as connection:
+            heartbeat = connection._channel.heartbeat
+            stuck_from: list[float] = []
+
+            def note(frames: Sequence[Frame], timeout: float | None = None) -> None:
+                assert heartbeat.stuck_from is not None
+                stuck_from.append(heartbeat.stuck_from - monotonic())
+
+            transport.send = note  # type: ignore[method-assign]
+            writer = connection._channel._writer
+            for size in (1 << 16, 1 << 20):
+                writer._send(transport, [(TEXT, bytes(size))])
+            del transport.send  # type: ignore[method-assign]
+
+        small, large = stuck_from
+        assert small <= 0.0 < WAIT / 2 < large
+
+    def test_silence_while_a_pause_is_looked_for(self) -> None:
+        """To look at the clock of the session is not to have heard something."""
+        transport = WatchedTransport(scripted.created(), answers=False)
+        with scripted.connect(
+            transport, ping_interval=0.02, ping_timeout=0.02, close_timeout=SOON
+        ) as connection:
+            lifetime = connection._channel.reader._lifetime
+            lifetime.left = lambda: 0.001  # type: ignore[method-assign]
+            transport.feed(scripted.delta("look at it"))
+
+            with pytest.raises(ConnectionClosedError, match="nothing arrived"):
                 receive_all(connection)
 
     def test_none(self) -> None:
@@ -559,6 +662,64 @@ class TestKeepalive:
 
         assert "next" == next(events).delta  # type: ignore[attr-defined]
         assert ["ignored a binary message of 4 bytes"] == caplog.messages
+
+
+class TestWaitingInOnError:
+    """Where no event is dispatched, such as after a message that is no JSON."""
+
+    def test_callbacks(self) -> None:
+        """What arrives while on_error() waits is dispatched when it returns."""
+        transport = FakeTransport(scripted.created(), reply=scripted.acknowledge)
+        done = threading.Event()
+        with scripted.connect(transport) as connection:
+
+            @connection.on_error
+            def wait(error: Exception) -> None:
+                transport.feed(scripted.delta("late"))
+                connection.clear_input_audio(timeout=WAIT)
+
+            connection.on(ResponseOutputTextDelta, lambda event: done.set())
+            transport.feed(b"no JSON")
+
+            assert done.wait(WAIT)
+
+    def test_silence(self) -> None:
+        """After on_error() has waited, silence is noticed as before."""
+        transport = FakeTransport(
+            scripted.created(), reply=scripted.acknowledge, answers=False
+        )
+        with scripted.connect(
+            transport, ping_interval=0.02, ping_timeout=0.02, close_timeout=SOON
+        ) as connection:
+
+            @connection.on_error
+            def wait(error: Exception) -> None:
+                connection.clear_input_audio(timeout=WAIT)
+
+            transport.feed(b"no JSON")
+
+            assert connection.wait_closed(WAIT)
+
+
+def test_command_on_an_executor_that_is_behind() -> None:
+    """A callback on an executor gets its answers, however many events wait for it."""
+    transport = FakeTransport(scripted.created(), reply=scripted.acknowledge)
+    done, go_on = threading.Event(), threading.Event()
+
+    def command(event: ResponseOutputTextDelta) -> None:
+        if not done.is_set():
+            assert go_on.wait(WAIT)
+            connection.clear_input_audio(timeout=WAIT)
+            done.set()
+
+    with ThreadPoolExecutor(1) as pool, scripted.connect(transport) as connection:
+        connection.on(ResponseOutputTextDelta, command, executor=pool)
+        connection.on("enough", lambda event: go_on.set())
+        transport.feed(*(scripted.delta(str(number)) for number in range(12_000)))
+        transport.feed({"type": "enough", "event_id": "event_enough"})
+
+        assert go_on.wait(WAIT)
+        assert done.wait(WAIT)
 
 
 class TestTap:

@@ -28,67 +28,79 @@ class Heartbeat:
     """
     The moments of pings and of what arrived, on the clock of `monotonic()`.
 
-    The reader thread notes when it listens and hears; the writer thread asks what is
-    due. Each attribute is written by one of them, and is one word: no lock is needed.
+    The writer thread asks when to ping. The reader thread alone tells silence, and only
+    while it listens: what keeps it busy, a callback for instance, delays what arrives,
+    and is not taken for a dead network. Each attribute is written by one of them, and
+    is one word: no lock is needed.
 
     Attributes:
-        dispatching: Whether the reader is busy with callbacks and cannot hear.
+        stuck_from: From when on what is being sent keeps pings from being sent; None
+            while nothing is.
         latency: Seconds from the last answered ping to its pong, or None.
     """
 
     def __init__(self, keepalive: Keepalive) -> None:
         self.keepalive = keepalive
-        self.dispatching = False
+        self.stuck_from: float | None = None
         self.latency: float | None = None
         self.begin()
 
     def begin(self) -> None:
         """Count from now on: a transport was opened."""
-        self._listening_since = self._heard_at = self._pinged_at = monotonic()
+        now = monotonic()
+        self._heard_at = self._listened_at = now
+        self._pinged_at = self._asked_at = now  # the last ping; the first unanswered
+        self._away = 0.0  # seconds that the reader did not listen though one was due
 
     # For the reader
 
-    def listening(self) -> None:
-        """Note that the reader begins to listen."""
-        self._listening_since = monotonic()
+    def listen(self) -> float | None:
+        """Note that the reader listens; return how long it may before `silence()`."""
+        interval, timeout = self.keepalive.interval, self.keepalive.timeout
+        if interval is None or timeout is None:
+            return None
+        now, asked_at = monotonic(), self._unanswered(interval)
+        if asked_at is None:
+            left = self._pinged_at + interval - now
+            return left + timeout if left > 0.0 else timeout
+        self._away += max(0.0, now - max(self._listened_at, asked_at))
+        return max(0.0, asked_at + timeout + self._away - now)
 
     def heard(self) -> None:
         """Note that something arrived."""
-        self._heard_at = monotonic()
+        self._heard_at = self._listened_at = monotonic()
+        self._away = 0.0
 
     def answered(self) -> None:
         """Note that what arrived last was a pong."""
         if self._heard_at >= self._pinged_at:  # else the next ping is out already
             self.latency = self._heard_at - self._pinged_at
 
+    def silence(self) -> str | None:
+        """Note that nothing arrived; say since when, if that has been for too long."""
+        self._listened_at = now = monotonic()
+        interval, timeout = self.keepalive.interval, self.keepalive.timeout
+        if interval is None or timeout is None:
+            return None
+        asked_at = self._unanswered(interval)
+        if asked_at is None or now < asked_at + timeout + self._away:
+            return None
+        if asked_at == self._asked_at:
+            return f"nothing arrived for {timeout:g} s after a ping"
+        took = interval + timeout
+        return f"nothing arrived for {took:g} s, and what is being sent does not leave"
+
     # For the writer
 
-    @property
-    def send_timeout(self) -> float | None:
-        """Seconds that the network may take to accept what is sent, or None."""
-        interval, timeout = self.keepalive.interval, self.keepalive.timeout
-        return None if interval is None or timeout is None else interval + timeout
-
     def until_due(self) -> float | None:
-        """Return the seconds until `ping_due()` or `silent()` may change."""
+        """Return the seconds until `ping_due()` may change."""
         interval, timeout = self.keepalive.interval, self.keepalive.timeout
         if interval is None:
             return None
-        pinged_at, now = self._pinged_at, monotonic()
-        moments = [pinged_at + interval]
-        if timeout is not None and self._heard_at < pinged_at:
-            # A reader that is busy has nothing to notice before the next ping.
-            busy = self.dispatching
-            since = pinged_at if busy else max(pinged_at, self._listening_since)
-            moments.append(since + timeout)
-        return min((each for each in moments if each > now), default=now) - now
-
-    def silent(self) -> bool:
-        """Tell whether nothing came after a ping, though the reader listened."""
-        timeout = self.keepalive.timeout
-        if timeout is None or self._heard_at >= self._pinged_at or self.dispatching:
-            return False
-        return monotonic() >= max(self._pinged_at, self._listening_since) + timeout
+        now, due = monotonic(), self._pinged_at + interval
+        if due <= now and timeout is not None:  # the last ping is unanswered
+            due = self._pinged_at + max(interval, timeout)
+        return max(0.0, due - now)
 
     def ping_due(self) -> bool:
         """Tell whether it is time to ping; from then on the answer is awaited."""
@@ -96,8 +108,21 @@ class Heartbeat:
         now = monotonic()
         if interval is None or now < self._pinged_at + interval:
             return False
-        unanswered = self._heard_at < self._pinged_at
+        unanswered = self._heard_at < self._asked_at
         if unanswered and timeout is not None and now < self._pinged_at + timeout:
             return False
         self._pinged_at = now
+        if not unanswered:
+            self._asked_at = now
         return True
+
+    def _unanswered(self, interval: float) -> float | None:
+        """Return when the server was asked for the sign of life that is missing."""
+        if self._heard_at < self._asked_at:
+            return self._asked_at
+        stuck_from = self.stuck_from
+        if stuck_from is None:
+            return None
+        # A ping has to wait behind what is being sent. When that does not leave, the
+        # ping would not, either: it counts as sent when it was due.
+        return max(self._heard_at + interval, stuck_from)

@@ -25,12 +25,12 @@ from ..errors import (
 )
 from ..protocol._model import ServerEvent
 from ..reconnect import Notice
-from ..transport import CLOSE, PING, PONG, TEXT, Frame, Transport, close_payload
+from ..transport import CLOSE, PING, PONG, TEXT, Frame, close_payload
 from .absorber import Absorber
 from .dispatcher import Dispatcher
 from .kept import Kept
 from .lanes import Lane
-from .link import Link, State, fault, receive, release
+from .link import Link, State, broken, fault, receive, release
 
 
 __all__ = ["Reader"]
@@ -112,11 +112,9 @@ class Reader:
     def read_on(self, timeout: float | None) -> None:
         """Absorb one message for a callback that waits; dispatch it when it returns."""
         started, received = monotonic(), self.bytes
-        self._heartbeat.dispatching = False
         try:
             event = self._step(timeout)
         finally:
-            self._heartbeat.dispatching = True
             self._dispatcher.waited += monotonic() - started
         if event is not None:
             size = self.bytes - received
@@ -129,17 +127,15 @@ class Reader:
     # Steps
 
     def _read(self) -> None:
-        heartbeat, dispatch = self._heartbeat, self._dispatcher.dispatch
+        dispatch = self._dispatcher.dispatch
         try:
             while True:
                 event = self._step(None)
-                if event is None:
-                    continue
-                heartbeat.dispatching = True
-                dispatch(event)
+                if event is not None:
+                    dispatch(event)
+                # Not only callbacks wait: `on_error()` may where there is no event.
                 if self._undispatched:
                     self._catch_up()
-                heartbeat.dispatching = False
         finally:
             self._catch_up()  # what arrived before the end is still news
 
@@ -176,21 +172,26 @@ class Reader:
         transport = self._link.transport
         if transport is None or self._link.state is State.CLOSED:
             raise self._link.error()
-        self._heartbeat.listening()
-        due = self._lifetime.left()
-        if due is not None and (timeout is None or due < timeout):
-            self._receive_until_due(transport, due)
-        else:
-            self._frames.extend(receive(transport, timeout))
-        self._heartbeat.heard()
-
-    def _receive_until_due(self, transport: Transport, due: float) -> None:
+        limit, due = self._heartbeat.listen(), self._lifetime.left()
+        if due is not None and (limit is None or due < limit):
+            limit = due
+        if timeout is not None and (limit is None or timeout < limit):
+            limit = timeout
         try:
-            self._frames.extend(receive(transport, due))
+            self._frames.extend(receive(transport, limit))
         except TimeoutError:
-            notice = self._lifetime.check()
-            if notice is not None:
-                self._notices.append(notice)
+            self._note_silence()
+            if limit == timeout:
+                raise
+        else:
+            self._heartbeat.heard()
+
+    def _note_silence(self) -> None:
+        if silence := self._heartbeat.silence():
+            raise broken(silence)
+        notice = self._lifetime.check()
+        if notice is not None:
+            self._notices.append(notice)
 
     def _control(self, opcode: int, payload: bytes) -> None:
         if opcode == PING:

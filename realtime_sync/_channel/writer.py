@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from time import monotonic
 
 from ..errors import ConnectionClosed
 from ..transport import PING, TEXT, Frame, Transport
@@ -18,6 +19,8 @@ from .link import Link, State, broken, fault
 __all__ = ["Writer"]
 
 logger = logging.getLogger("realtime_sync.channel")
+
+_LARGE = 1 << 17  # bytes that may take long to leave, though the network lives
 
 
 class Writer:
@@ -33,6 +36,7 @@ class Writer:
         self._link = link
         self._heartbeat = link.heartbeat
         self._recovers = recovers
+        self._rest = 0  # bytes of the frame that a caller's thread could not send
 
     def run(self) -> None:
         """Write until the end; the body of the thread."""
@@ -56,6 +60,8 @@ class Writer:
         """Send on the caller's thread; see `SendQueue.outlet`."""
         transport = self._link.transport
         sent = transport is not None and transport.try_send((frame,))
+        if not sent:
+            self._rest = len(frame[1])
         if self._link.taps:
             self._tell_sent((frame,))
         return sent
@@ -76,7 +82,7 @@ class Writer:
                 raise broken("the connection was lost")
             if frames is None:
                 return False
-            transport.send(frames, self._timeout())
+            self._send(transport, frames)
             if link.taps:
                 self._tell_sent(frames)
             self._keep_alive(transport)
@@ -87,20 +93,24 @@ class Writer:
             if opcode == TEXT:
                 self._link.tell_taps("sent", payload)
 
-    def _timeout(self) -> float | None:
-        if self._link.state is not State.OPEN:
-            return self._link.close_timeout
-        return self._heartbeat.send_timeout
+    def _send(self, transport: Transport, frames: Sequence[Frame]) -> None:
+        """Send, for as long as the reader hears something; see `Heartbeat`."""
+        link, heartbeat = self._link, self._heartbeat
+        size = sum(len(payload) for _, payload in frames) + self._rest
+        # No ping can be sent in the meantime, and so none can be answered.
+        grace = heartbeat.keepalive.interval or 0.0 if size > _LARGE else 0.0
+        heartbeat.stuck_from = monotonic() + grace
+        try:
+            is_open = link.state is State.OPEN
+            transport.send(frames, None if is_open else link.close_timeout)
+        finally:
+            heartbeat.stuck_from = None
+        self._rest = 0
 
     def _keep_alive(self, transport: Transport) -> None:
-        """Notice that nothing comes back; ping when it is time."""
-        if self._link.state is not State.OPEN:
-            return
-        if self._heartbeat.silent():
-            timeout = self._heartbeat.keepalive.timeout
-            raise broken(f"nothing arrived for {timeout:g} s after a ping")
-        if self._heartbeat.ping_due():
-            transport.send([(PING, b"realtime")], self._timeout())
+        """Ping when it is time."""
+        if self._link.state is State.OPEN and self._heartbeat.ping_due():
+            self._send(transport, [(PING, b"realtime")])
 
     def _lose(self, transport: Transport, exc: Exception) -> None:
         cause = exc if isinstance(exc, ConnectionClosed) else broken(str(exc))
