@@ -64,7 +64,8 @@ class ReconnectPolicy:
     Attributes:
         connect_tries: Tries to open a connection in the first place, the first one
             included. 1 for no second one.
-        tries: Tries to open it again after a loss. 0 to leave a lost connection lost.
+        tries: Tries to open it again after a loss. 0 to leave a lost connection lost,
+            and a session that expires to its end.
         first_delay: Seconds that the first pause takes at most.
         max_delay: Seconds that any pause takes at most, save for ``Retry-After``.
         deadline: Seconds that all tries together may take, or None.
@@ -73,7 +74,8 @@ class ReconnectPolicy:
             ends with `ConnectionLost`.
         rollover: Seconds before the end of the session, where the service announces
             that, from which on the library looks for a pause to move to a new session.
-            None to wait until the service ends it.
+            None to wait until the service ends it. The old session goes on while the
+            new one is opened, and to its end if there is none to be had.
         replay_audio: Bytes of input audio that are kept, as base64, to be sent or told
             again: what is not committed, and turns that nobody has answered. The oldest
             is let go first. It only concerns turns that end with
@@ -160,7 +162,8 @@ class Reconnected(Notice):
         planned: Whether this side moved on, since the session was about to expire.
         session: The new session, set up as the old one was.
         tries: How many it took.
-        seconds: From the loss to now.
+        seconds: From the loss to now; where this side moved on, how long that held up
+            whoever sends.
         restored: Items of the conversation that the new session has.
         losses: What of the conversation it has not, item by item.
         repeated: Commands that were sent again, since they had not been answered.
