@@ -52,7 +52,7 @@ def _receiving(frame: bytes) -> list[Part]:
     values = {name: payload[name] for name in payload if name not in ("type", "delta")}
     monitor, dispatcher = Monitor(), Dispatcher("ga")
     absorber = Absorber(monitor, dispatcher, "ga", log_content=False)
-    absorber.register(Conversation(monitor).handlers())
+    absorber.register(Conversation(monitor)._handlers())
     absorber.register(ResponseRouter(monitor, lambda _: None).handlers())
     dispatcher.on(ResponseOutputAudioDelta, lambda _: None)
     reader = FrameReader(1 << 24)

@@ -90,7 +90,7 @@ class Conversation(Shown):
     def __init__(self, monitor: Monitor, *, keep_audio: bool = False) -> None:
         self._monitor = monitor
         self._changed = monitor.condition()
-        self._keep_audio = keep_audio
+        self._keeps_audio = keep_audio
         self._id: str | None = None
         self._table = EntryTable()
         self._bytes_per_ms = _BYTES_PER_MS
@@ -211,7 +211,7 @@ class Conversation(Shown):
             RuntimeError: This conversation keeps no audio.
             KeyError: There is no such item.
         """
-        if not self._keep_audio:
+        if not self._keeps_audio:
             raise RuntimeError("this conversation keeps no audio; ask for keep_audio")
         with self._monitor.lock:
             entry = self._table.get(item_id)
@@ -221,18 +221,18 @@ class Conversation(Shown):
 
     # Methods for the connection
 
-    def kept_bytes(self) -> int:
+    def _kept_bytes(self) -> int:
         """Return about how many bytes the items take."""
         with self._monitor.lock:
             return self._table.kept_bytes()
 
-    def end(self, error: Callable[[], Exception]) -> None:
+    def _end(self, error: Callable[[], Exception]) -> None:
         """Let those who wait know that nothing more will come."""
         with self._monitor.lock:
             self._error = error
             self._changed.notify_all()
 
-    def lose(self, error: Callable[[], Exception]) -> None:
+    def _lose(self, error: Callable[[], Exception]) -> None:
         """Let those who wait for a transcript know that it was lost."""
         with self._monitor.lock:
             self._loss = error
@@ -240,25 +240,25 @@ class Conversation(Shown):
             self._untold.update(entry.id for entry in self._table.every())
             self._changed.notify_all()
 
-    def replace(self, events: Iterable[ConversationItemAdded]) -> None:
+    def _replace(self, events: Iterable[ConversationItemAdded]) -> None:
         """Have the items of a new session in place of the old ones."""
         with self._monitor.lock:
-            self._replace(events)
+            self._take_over(events)
 
-    def handlers(self) -> Mapping[type[ServerEvent], Callable[[Any], None]]:
+    def _handlers(self) -> Mapping[type[ServerEvent], Callable[[Any], None]]:
         """Return the handler for each class of events that tells of items."""
         found = {
             **{kind: self._locked(handle) for kind, handle in _HANDLERS.items()},
             **{kind: self._of_item(handle) for kind, handle in _OF_AN_ITEM.items()},
         }
-        return {**found, **self.keep_audio()} if self._keep_audio else found
+        return {**found, **self._keep_audio()} if self._keeps_audio else found
 
-    def keep_audio(self) -> Mapping[type[ServerEvent], Callable[[Any], None]]:
+    def _keep_audio(self) -> Mapping[type[ServerEvent], Callable[[Any], None]]:
         """Keep audio from now on; return the handler that this takes besides."""
-        self._keep_audio = True
+        self._keeps_audio = True
         return {ResponseOutputAudioDelta: self._of_item(_add_audio)}
 
-    def _replace(self, events: Iterable[ConversationItemAdded]) -> None:
+    def _take_over(self, events: Iterable[ConversationItemAdded]) -> None:
         former = self._table.every()
         self._table.clear()
         for event in events:
@@ -302,7 +302,7 @@ class Conversation(Shown):
         item_id = item_id_of(item)
         if item_id is not None:
             entry = self._table.place(item_id, previous)
-            entry.refresh(item, keep_audio=self._keep_audio)
+            entry.refresh(item, keep_audio=self._keeps_audio)
             self._changed.notify_all()
 
     def _outcome(self, item_id: str) -> Outcome | None:
@@ -341,7 +341,7 @@ class Conversation(Shown):
         item_id = item_id_of(event.item)
         if item_id is not None:
             entry = self._table.place(item_id, UNSET)
-            entry.refresh(event.item, keep_audio=self._keep_audio, retrieved=True)
+            entry.refresh(event.item, keep_audio=self._keeps_audio, retrieved=True)
             self._changed.notify_all()
 
     def _on_deleted(self, event: ConversationItemDeleted) -> None:
@@ -386,7 +386,7 @@ class Conversation(Shown):
     def _refresh_known(self, item: Item) -> None:
         entry = self._table.get(item_id_of(item) or "")
         if entry is not None:
-            entry.refresh(item, keep_audio=self._keep_audio)
+            entry.refresh(item, keep_audio=self._keeps_audio)
 
 
 # What the model says in an item.

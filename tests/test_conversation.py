@@ -84,7 +84,7 @@ def _recorder() -> Conversation:
 
 
 def feed(conversation: Conversation, *events: ServerEvent) -> None:
-    handlers = conversation.handlers()
+    handlers = conversation._handlers()
     for event in events:
         handlers[type(event)](event)
 
@@ -324,7 +324,7 @@ class TestWhatTheUserSaid:
             conversation.transcript("user_1", timeout=0)
         with pytest.raises(ServerError, match="too noisy"):
             conversation.transcript("user_2", timeout=0)
-        conversation.end(lambda: ConnectionClosedError(1006, initiated_by="network"))
+        conversation._end(lambda: ConnectionClosedError(1006, initiated_by="network"))
         with pytest.raises(ConnectionClosedError):
             conversation.transcript("user_1")
 
@@ -382,8 +382,8 @@ class TestAfterALoss:
 def lose(conversation: Conversation, *told: ConversationItemAdded) -> None:
     """Lose the connection, and tell the next session so much."""
     cause = ConnectionClosedError(1006, initiated_by="network")
-    conversation.lose(lambda: ConnectionLost(cause))
-    conversation.replace(told)
+    conversation._lose(lambda: ConnectionLost(cause))
+    conversation._replace(told)
 
 
 class TestWhatTheModelSays:
@@ -569,7 +569,7 @@ class TestChanges:
     def test_replace(self, conversation: Conversation) -> None:
         """A new session has its own items alone."""
         feed(conversation, added(wrote("a", "a"), None), heard("x", "ghost"))
-        conversation.replace([added(wrote("b", "b"), None)])
+        conversation._replace([added(wrote("b", "b"), None)])
 
         assert ["b"] == ids(conversation)
 
@@ -591,7 +591,7 @@ class TestAudio:
         )
         feed(conversation, added(item), ConversationItemRetrieved(item=item))
 
-        assert ResponseOutputAudioDelta not in conversation.handlers()
+        assert ResponseOutputAudioDelta not in conversation._handlers()
         assert isinstance(conversation.items[0].item, Message)
         assert (OutputAudio(),) == conversation.items[0].item.content
         with pytest.raises(RuntimeError, match="keep_audio"):

@@ -75,7 +75,7 @@ def test_conversation_keeps_words_only(endpoint: str) -> None:
             size = converse(connection, TURNS)
             with_words = kept()
             items = len(connection.conversation)
-            connection.conversation.replace([])
+            connection.conversation._replace([])
             without_words = kept()
         finally:
             tracemalloc.stop()

@@ -489,7 +489,7 @@ class TestEveryEvent:
         """No event that a server sends breaks what follows, in whatever order."""
         conversation = Conversation(Monitor(), keep_audio=True)
         meter = UsageMeter(Monitor())
-        tables = (router.handlers(), conversation.handlers(), meter.handlers())
+        tables = (router.handlers(), conversation._handlers(), meter.handlers())
         folder = {"ga": "server", "preview": "preview/server"}[dialect]
         samples = sorted((Path(__file__).parent / "wire" / folder).glob("*.json"))
         responses = router.responses()

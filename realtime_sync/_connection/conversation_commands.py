@@ -66,13 +66,15 @@ class ConversationCommands(AudioCommands[RealtimeSession]):
         )
         self._usage = UsageMeter(self._monitor)
         self._rate_limits = RateLimits(self._monitor)
-        self._kept.add(self.conversation.kept_bytes)
+        self._kept.add(self.conversation._kept_bytes)
         self._kept.add(self._responses.kept_bytes)
         self._memory.conversation = self.conversation
         self._memory.responses = self._responses
         self._absorber.register(self._clock.handlers(), lose=self._clock.lose)
         self._absorber.register(
-            self.conversation.handlers(), self.conversation.end, self.conversation.lose
+            self.conversation._handlers(),
+            self.conversation._end,
+            self.conversation._lose,
         )
         self._absorber.register(self._usage.handlers())
         self._absorber.register(self._rate_limits.handlers(), self._rate_limits.end)
@@ -298,7 +300,7 @@ class ConversationCommands(AudioCommands[RealtimeSession]):
     def _keep_audio(self) -> None:
         """Let the conversation have all audio from now on."""
         # First: who waits for a response finds its audio there too.
-        self._absorber.register(self.conversation.keep_audio(), first=True)
+        self._absorber.register(self.conversation._keep_audio(), first=True)
         # No reference back: a forgotten connection must be found to be one.
         fetch = functools.partial(_fetch_audio, weakref.proxy(self))
         self.on(ConversationItemAdded, fetch)

@@ -177,7 +177,7 @@ class Memory:
         """Take over the session that was made, and the items that it has."""
         self._absorber.update(SessionCreated(event_id="", session=session))
         if self.conversation is not None:
-            self.conversation.replace(items)
+            self.conversation._replace(items)
         self._read.clear()
         there = {item_id_of(event.item) for event in items}
         for item_id in self._unanswered.keys() - there:

@@ -51,9 +51,7 @@ def answer(turn: Turn) -> Reply | str:
 @pytest.fixture(name="emulator")
 def _emulator() -> Iterator[RealtimeEmulator]:
     settings = EmulatorSettings.instant()
-    with RealtimeEmulator(
-        replies=answer, settings=settings, speech="tone"
-    ) as emulator:
+    with RealtimeEmulator(replies=answer, settings=settings, speech="tone") as emulator:
         yield emulator
 
 

@@ -203,13 +203,6 @@ ARGUMENTS: Mapping[type, Mapping[str, Maker]] = {
 }
 """How each method of each class is called, with the object and the world."""
 
-# What the connection itself calls, on the reader thread, and nobody else.
-INTERNAL: Mapping[type, frozenset[str]] = {
-    Conversation: frozenset(
-        {"end", "handlers", "keep_audio", "kept_bytes", "lose", "replace"}
-    ),
-}
-
 
 def public(cls: type) -> Iterator[tuple[str, bool]]:
     """Yield the public names of a class, and whether each is a method."""
@@ -217,7 +210,7 @@ def public(cls: type) -> Iterator[tuple[str, bool]]:
         wanted = not name.startswith("_") or (
             name in SPECIAL and member is not getattr(object, name, None)
         )
-        if wanted and name not in INTERNAL.get(cls, ()):
+        if wanted:
             yield name, callable(member)
 
 

@@ -130,7 +130,7 @@ def state(data: bytes) -> None:
     memory.conversation = conversation = Conversation(monitor)
     memory.responses = router = ResponseRouter(monitor, lambda _: None, resumes=True)
     playback = Playback(_Nobody(), monitor=monitor)
-    conversation.keep_audio()
+    conversation._keep_audio()
     meter, limits = UsageMeter(monitor), RateLimits(monitor)
     for part in (playback, conversation, meter, limits, router, acknowledgements):
         absorber.register(part.handlers())  # type: ignore[attr-defined]
