@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import math
 import os
+import re
 import tempfile
 import threading
 import time
@@ -13,8 +15,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
+from .._checks import check_path
+
 
 __all__ = ["FileStore", "MemoryStore", "SnapshotStore"]
+
+_SWEEP_INTERVAL = 600.0  # seconds; to look at 20,000 files takes a tenth of one
+_UNFINISHED = 60.0  # seconds in which a file is written, or its writer is gone
+# There may be other files in the folder, which are none of a store's business.
+_OURS = re.compile(r"[0-9a-f]{64}(\.json|\..*\.tmp)")
 
 
 class SnapshotStore(Protocol):
@@ -22,7 +31,9 @@ class SnapshotStore(Protocol):
     Keeps snapshots of conversations by their key. Methods are called by many threads.
 
     A store that other processes share, such as Redis, lets a browser go on with another
-    worker. Methods that raise cost the resumption and not the session.
+    worker; then `get()` has to return what any of them has put. Methods that raise cost
+    the resumption and not the session. Values are the bridge's own: some say no more
+    than that a conversation has been forgotten.
     """
 
     def get(self, key: str) -> bytes | None:
@@ -59,8 +70,11 @@ class MemoryStore:
     def get(self, key: str) -> bytes | None:
         """Return what was put for *key*, or None if it is not there any more."""
         with self._lock:
-            value, end = self._kept.get(key, (b"", 0.0))
-            return value if end > self._clock() else None
+            value, end = self._kept.get(key, (b"", -math.inf))
+            if end > self._clock():
+                return value
+            self._drop(key)
+            return None
 
     def put(self, key: str, value: bytes, expires: float) -> None:
         """Keep *value* for *expires* seconds, in the place of what there was."""
@@ -93,16 +107,25 @@ class FileStore:
 
     Args:
         folder: Where they are; it is made if it is not there.
+        clock: Returns seconds, such as the times of files have them.
     """
 
-    def __init__(self, folder: str | os.PathLike[str]) -> None:
+    def __init__(
+        self,
+        folder: str | os.PathLike[str],
+        *,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        check_path("folder", folder)
         self._folder = Path(folder)
+        self._clock = clock
+        self._swept_at = -math.inf
 
     def get(self, key: str) -> bytes | None:
         """Return what was put for *key*, or None if it is not there any more."""
         path = self._path(key)
         try:
-            return path.read_bytes() if path.stat().st_mtime > time.time() else None
+            return path.read_bytes() if path.stat().st_mtime > self._clock() else None
         except FileNotFoundError:
             return None
 
@@ -110,12 +133,15 @@ class FileStore:
         """Keep *value* for *expires* seconds, in the place of what there was."""
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._sweep()
-        number, name = tempfile.mkstemp(dir=self._folder)  # for its owner only
+        path = self._path(key)
+        number, name = tempfile.mkstemp(  # for its owner only
+            dir=self._folder, prefix=f"{path.stem}.", suffix=".tmp"
+        )
         with open(number, "wb") as file:
             file.write(value)
-        end = time.time() + expires
+        end = self._clock() + expires
         os.utime(name, (end, end))  # a file's time is when it expires
-        os.replace(name, self._path(key))  # at once, for whoever reads
+        os.replace(name, path)  # at once, for whoever reads
 
     def delete(self, key: str) -> None:
         """Forget what was put for *key*, if anything."""
@@ -125,9 +151,14 @@ class FileStore:
         return self._folder / f"{hashlib.sha256(key.encode()).hexdigest()}.json"
 
     def _sweep(self) -> None:
-        """Remove what has expired."""
-        now = time.time()
-        for path in self._folder.glob("*.json"):
-            with contextlib.suppress(FileNotFoundError):
-                if path.stat().st_mtime < now:
-                    path.unlink()
+        """Remove now and then what has expired, and what was never finished."""
+        now = self._clock()
+        if now - self._swept_at < _SWEEP_INTERVAL:
+            return
+        self._swept_at = now
+        for path in self._folder.iterdir():
+            if _OURS.fullmatch(path.name):
+                age = _UNFINISHED if path.suffix == ".tmp" else 0.0
+                with contextlib.suppress(FileNotFoundError):
+                    if path.stat().st_mtime < now - age:
+                        path.unlink()
