@@ -15,20 +15,20 @@ Functions = Iterable[Callable[..., Any]] | Mapping[str, Callable[..., Any]]
 
 
 def in_context(
-    functions: Functions, app: Flask, environ: Mapping[str, Any], user: str
+    functions: Functions, app: Flask, environ: Mapping[str, Any], user: str | None
 ) -> dict[str, Callable[..., Any]]:
     """
     Return *functions* so that each call has a context of the request, of its own.
 
-    ``current_app``, ``request``, ``session`` (as it was when the browser connected) and
+    ``current_app``, ``request``, ``session`` (as it was when the request came) and
     ``g`` with ``g.realtime_user`` work in them; what was registered with
     ``teardown_appcontext`` runs after each call.
 
     Args:
         functions: What the model may call.
         app: The application.
-        environ: Of the request that opened the socket.
-        user: Whose session it is.
+        environ: Of the request.
+        user: Whose session it is, or None where that is not known.
     """
     own = {
         name: value for name, value in environ.items() if name not in _NOT_FOR_OTHERS
@@ -46,13 +46,14 @@ _NOT_FOR_OTHERS = ("werkzeug.request",)
 
 
 def _wrap(
-    function: Callable[..., Any], app: Flask, environ: dict[str, Any], user: str
+    function: Callable[..., Any], app: Flask, environ: dict[str, Any], user: str | None
 ) -> Callable[..., Any]:
     @functools.wraps(function)
     def call(*arguments: Any, **named: Any) -> Any:
         # A new context each time: several calls may run at once.
         with app.request_context(dict(environ)):
-            g.realtime_user = user
+            if user is not None:
+                g.realtime_user = user
             return function(*arguments, **named)
 
     return call
