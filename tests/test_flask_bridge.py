@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from typing import Any
 
 import pytest
@@ -400,43 +402,6 @@ def test_a_forgotten_conversation_begins_anew(serve: Serve) -> None:
         assert "gone" != browser.greeting["conversation"]
 
 
-def test_of_many_windows_one_goes_on() -> None:
-    """Of those that resume a conversation at the same moment, all but one are ended."""
-    from realtime_sync.flask._resumption import Conversations
-
-    class Remembering(MemoryStore):
-        def get(self, key: str) -> bytes:
-            return b"{}"
-
-    conversations = Conversations(Remembering(), 60.0)
-
-    class Window:
-        def __init__(self) -> None:
-            self.has_begun, self.was_ended = threading.Event(), threading.Event()
-
-        def resume(self, token: str) -> None:
-            conversations.begin(self, "ada", token)
-            self.has_begun.set()
-            self.was_ended.wait(WAIT)
-            conversations.leave(self, "ada", token)
-
-        def end(self, code: object, reason: str) -> None:
-            self.was_ended.set()
-
-    first = Window()
-    token, _ = conversations.begin(first, "ada", None)
-    windows = [Window() for _ in range(4)]
-    with ThreadPoolExecutor(4) as pool:
-        running = [pool.submit(window.resume, token) for window in windows]
-        assert first.was_ended.wait(WAIT)
-        conversations.leave(first, "ada", token)
-        assert all(window.has_begun.wait(WAIT) for window in windows)
-        (last,) = (window for window in windows if not window.was_ended.is_set())
-        last.end(None, "")
-        for each in running:
-            each.result(WAIT)
-
-
 def test_a_store_that_fails_costs_the_resumption_only(serve: Serve) -> None:
     """A session goes on without the store that does not work."""
 
@@ -522,3 +487,119 @@ def test_silence_ends_a_session(serve: Serve) -> None:
     """Where nobody says anything, the session ends."""
     with serve(limits=Limits(idle=0.3)).open() as browser:
         assert 4408 == browser.wait_closed()[0]
+
+
+_SILENT_EVENT = {
+    "type": "input_audio_buffer.append",
+    "audio": base64.b64encode(bytes(960)).decode(),
+}
+
+
+@pytest.mark.parametrize(
+    ("mode", "message"),
+    [
+        ("simple", bytes(960)),
+        ("simple", '{"type": "played", "item_id": "x", "ms": 1}'),
+        ("simple", '{"type": "turns", "turns": "open"}'),
+        ("raw", json.dumps(_SILENT_EVENT)),
+        ("raw", '{"type": "input_audio_buffer.clear"}'),
+    ],
+)
+def test_an_open_page_in_front_of_nobody_ends(
+    serve: Serve, mode: str, message: str | bytes
+) -> None:
+    """What a page sends by itself keeps no session alive."""
+    served = serve(mode=mode, limits=Limits(idle=0.4))
+    with (
+        served.open(start=mode == "simple") as browser,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        closed = pool.submit(browser.wait_closed)
+        while not wait([closed], timeout=0.05).done:
+            browser.throw(message)
+
+        assert 4408 == closed.result()[0]
+
+
+def test_a_user_who_logs_out_elsewhere_is_closed(serve: Serve) -> None:
+    """The application ends the sessions of a user, and of no other one."""
+    served = serve(public=False)
+    bridge(served).authenticate(lambda: request.headers.get("X-User"))
+    with (
+        served.open(additional_headers={"X-User": "ada"}) as ada,
+        served.open(additional_headers={"X-User": "grace"}) as grace,
+    ):
+        closed = bridge(served).close_user("ada")
+
+        assert 1 == closed
+        assert (4401, "logged out") == ada.wait_closed()
+        grace.send(type="text", text="Still here")
+        grace.expect("response_done")
+    assert 0 == bridge(served).close_user("nobody")
+
+
+def test_an_application_finds_its_bridges(client: RealtimeClient) -> None:
+    """Several of them are there by their paths, as other extensions keep theirs."""
+    app = Flask(__name__)
+    first = Realtime(app, client)
+    second = Realtime(app, client, path="/raw", mode="raw")
+
+    assert {"/realtime": first, "/raw": second} == app.extensions["realtime"]
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "words"),
+    [
+        ({"limits": {"sessions": 3}}, TypeError, "limits is a Limits"),
+        ({"store": "/tmp/talk"}, ValueError, r"FileStore\('/tmp/talk'\)"),
+        ({"store": object()}, TypeError, "get, put and delete"),
+        ({"store": MemoryStore(), "mode": "raw"}, ValueError, "leave out the store"),
+        ({"origins": "https://a.example"}, TypeError, "list"),
+        ({"origins": [b"https://a.example"]}, TypeError, "an origin is a str"),
+        ({"origins": ["https://a.example/talk"]}, ValueError, "scheme and host"),
+        ({"origins": ["a.example"]}, ValueError, "scheme and host"),
+        ({"origins": ["https://*.a.example"]}, ValueError, "scheme and host"),
+        ({"expires": -1}, ValueError, "at least 0"),
+        ({"mode": "cooked"}, ValueError, "simple"),
+    ],
+)
+def test_a_wrong_argument_is_told_at_once(
+    options: dict[str, Any], error: type[Exception], words: str
+) -> None:
+    """A bridge that cannot be meant so is not made, and the error says what to pass."""
+    with pytest.raises(error, match=words):
+        Realtime(**options)
+
+
+@pytest.mark.parametrize("origin", ["*", "https://a.example", "http://a:8000/"])
+def test_origins_that_may_be_named(origin: str) -> None:
+    """Origins are taken as browsers send them, and with the slash of an address bar."""
+    assert Realtime(origins=[origin]).session_count == 0
+
+
+@pytest.mark.parametrize(
+    "name", ["authenticate", "session", "functions", "on_transcript", "on_usage"]
+)
+def test_a_decorator_takes_a_function(name: str) -> None:
+    """What is no function is refused where it is given, not when a browser comes."""
+    with pytest.raises(TypeError, match=f"{name} takes a function"):
+        getattr(Realtime(), name)(None)
+
+
+@pytest.mark.parametrize(
+    ("limit", "error"),
+    [
+        ({"sessions": -1}, ValueError),
+        ({"sessions": 0}, ValueError),
+        ({"sessions": "3"}, TypeError),
+        ({"sessions": 2.5}, TypeError),
+        ({"idle": 0}, ValueError),
+        ({"idle": -1.0}, ValueError),
+        ({"idle": float("nan")}, ValueError),
+        ({"idle": None}, TypeError),
+    ],
+)
+def test_a_limit_that_is_none(limit: dict[str, Any], error: type[Exception]) -> None:
+    """A limit is a number above zero: zero is no way to say that there is none."""
+    with pytest.raises(error, match=next(iter(limit))):
+        Limits(**limit)

@@ -147,3 +147,21 @@ def test_a_thousand_sockets_leave_others_their_session(
     assert {"The capital of Norway is Oslo."} == set(answers.result())
     assert len(emulator.sessions) == 1 + expected.get("connected", 0)
     assert b"Traceback" not in server.output, server.output.decode()
+
+
+def test_a_thousand_sockets_that_say_nothing_block_no_thread(
+    emulator: RealtimeEmulator, tmp_path: Path
+) -> None:
+    """Who is not logged in, and never reads why, holds up no page of others."""
+    with (
+        Process("gthread", emulator.endpoint, tmp_path) as server,
+        contextlib.ExitStack() as stack,
+    ):
+        cookie = server.log_in()
+        sockets = [Peer(server, "").socket for _ in range(SOCKETS)]
+        for each in sockets:
+            stack.callback(each.close)
+        page = server.get("/", cookie)
+
+        assert "<html" in page
+    assert [] == emulator.sessions

@@ -57,3 +57,31 @@ def test_speech_taken_away_as_it_is_about_to_be_sent() -> None:
     assert socket.said.wait(WAIT)
     assert outbox.finish(CloseCode.GOING_AWAY, "", WAIT)
     assert isinstance(socket.sent[-1], CloseConnection)
+
+
+def test_what_waits_is_measured_in_bytes() -> None:
+    """Text that is no ASCII takes what it takes on the wire."""
+
+    class Stuck(Socket):
+        """A browser that reads nothing."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.tries, self.reads = threading.Event(), threading.Event()
+
+        def send(self, frame: Any) -> None:
+            self.tries.set()
+            self.reads.wait(WAIT)
+
+    socket = Stuck()
+    outbox = Outbox(socket, limit=10, name="outbox")  # type: ignore[arg-type]
+    outbox.put_frame("first")
+    assert socket.tries.wait(WAIT)
+    found = []
+    for text in ("ü" * 5, "x"):
+        outbox.put_frame(text)
+        found.append(outbox.overflown)
+    socket.reads.set()
+    outbox.finish(CloseCode.TOO_SLOW, "", WAIT)
+
+    assert [False, True] == found

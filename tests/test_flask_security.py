@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import socket
 import threading
@@ -21,9 +22,11 @@ from websockets.exceptions import InvalidStatus
 
 from realtime_sync import RealtimeClient
 from realtime_sync.emulator import EmulatorSettings, RealtimeEmulator, Reply, call
-from realtime_sync.flask import Limits, MemoryStore, Realtime
+from realtime_sync.flask import CloseCode, Limits, MemoryStore, Realtime
+from realtime_sync.flask._codes import SessionEnd
 from realtime_sync.flask._limits import Allowance, Census
 from realtime_sync.flask._origins import is_allowed_origin
+from realtime_sync.flask._socket import BrowserSocket, refuse
 
 
 @pytest.fixture(name="emulator")
@@ -179,7 +182,7 @@ def test_the_store_cannot_be_used_to_resume() -> None:
         def end(self, code: object, reason: str) -> None: ...
 
     conversations = Conversations(MemoryStore(), 1.0)
-    token, _ = conversations.begin(Holder(), "ada", None)
+    token = conversations.begin(Holder(), "ada", None).token
 
     assert token not in _key("ada", token)
     assert _key("ada", token) != _key("eve", token)
@@ -407,6 +410,66 @@ def test_an_allowance_fills_with_time() -> None:
         allowance.pay(1)
 
 
+MASK = bytes(4)
+BEGIN = b"\x02\x80" + MASK  # a fragment of a message without content
+GO_ON = b"\x00\x80" + MASK  # a further one
+PING = b"\x89\x80" + MASK
+
+
+@pytest.mark.parametrize("frame", [GO_ON, PING], ids=["fragments", "pings"])
+def test_a_flood_of_frames_that_are_no_messages_has_an_end(
+    serve: Serve, frame: bytes
+) -> None:
+    """Fragments and control frames cost as much as messages, and need not be whole."""
+    limits = Limits(messages_per_second=10, burst=1.0)
+    with open_as(serve(limits=limits), ADA) as browser:
+        browser.socket.socket.sendall(BEGIN + frame * 100)
+
+        assert 4430 == browser.wait_closed()[0]
+
+
+def test_a_message_that_arrives_in_pieces_is_paid_once() -> None:
+    """A network that hands on byte by byte makes no flood of a message."""
+    now = [0.0]
+    limits = Limits(messages_per_second=1, burst=1.0)
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        browser = BrowserSocket(
+            ours,
+            "key",
+            allowance=Allowance(limits, lambda: now[0]),
+            max_message_bytes=1000,
+            send_timeout=WAIT,
+        )
+        found = []
+        for byte in b"\x82\xbc" + MASK + bytes(range(60)):
+            theirs.send(bytes([byte]))
+            found += browser.receive(WAIT, lambda frame: None)
+
+    assert [bytes(range(60))] == found
+
+
+def test_text_in_fragments_is_one_message(serve: Serve) -> None:
+    """What is cut amid a character is put together again."""
+    text = json.dumps({"type": "text", "text": "Grüße"}, ensure_ascii=False).encode()
+    with open_as(serve(), ADA) as browser:
+        for index in range(len(text)):
+            first, last = index == 0, index == len(text) - 1
+            frame = bytes([0x80 * last + first, 0x81]) + MASK + text[index : index + 1]
+            browser.socket.socket.sendall(frame)
+
+        assert "Grüße" == browser.expect("heard")["text"]
+        browser.expect("response_done")
+
+
+def test_the_size_of_a_text_is_that_of_its_bytes(serve: Serve) -> None:
+    """A text of few characters may be a long message."""
+    with open_as(serve(limits=Limits(message_bytes=10_000)), ADA) as browser:
+        browser.throw("ü" * 6_000)
+
+        assert 1009 == browser.wait_closed()[0]
+
+
 class SlowReader:
     """A browser that sends and never reads."""
 
@@ -499,6 +562,7 @@ def test_each_user_has_so_many_sessions(serve: Serve) -> None:
         open_as(served, EVE),
         open_as(served, ADA, start=False) as second,
     ):
+        second.send(type="start")
         code, reason = second.wait_closed()
 
         assert 4429 == code
@@ -514,7 +578,7 @@ def test_a_thousand_sockets_are_not_a_thousand_sessions(
     served = serve(limits=Limits(sessions=5, sessions_per_user=1000, start=60.0))
     browsers = [open_as(served, ADA, start=False) for _ in range(5)]
     for _ in range(50):
-        with open_as(served, ADA, start=False) as refused:
+        with open_as(served, EVE, start=False) as refused:
             assert 4503 == refused.wait_closed()[0]
 
     assert 5 == served.app.extensions["bridges"][0].session_count
@@ -540,6 +604,48 @@ def test_a_census_of_a_thousand() -> None:
     for counting in inside:
         counting.__exit__(None, None, None)
     assert 0 == census.total
+
+
+def test_a_census_lets_one_more_be_tried_at_a_time() -> None:
+    """A user who has a session may come back with one more, which is then judged."""
+    census = Census(Limits(sessions=1, sessions_per_user=1))
+
+    def is_refused(user: str) -> bool:
+        try:
+            with census.counting(user, may_replace=True):
+                return False
+        except SessionEnd:
+            return True
+
+    with contextlib.ExitStack() as former, census.counting("ada") as first:
+        second = former.enter_context(census.counting("ada", may_replace=True))
+        found = [is_refused("ada"), is_refused("eve")]
+        second.on_trial = False
+        found.append(is_refused("ada"))  # the first one is still there
+        former.close()
+        found.append(is_refused("ada"))
+
+    assert [True, True, True, False] == found
+    assert first.refusal is None
+    assert second.refusal is not None
+    assert 0 == census.total
+
+
+@pytest.mark.parametrize("early", [b"", b"\x81\x80" + MASK], ids=["waits", "does not"])
+def test_a_refusal_waits_for_nobody(early: bytes) -> None:
+    """Why there is no session is sent at once, and arrives whatever came before."""
+    ours, theirs = socket.socketpair()
+    with theirs:
+        theirs.sendall(early)
+        refuse(ours, "key", SessionEnd(CloseCode.NOT_AUTHENTICATED, "log in first"))
+        ours.close()
+        theirs.settimeout(WAIT)
+        data = b""
+        while piece := theirs.recv(1000):
+            data += piece
+
+    assert data.startswith(b"HTTP/1.1 101 ")
+    assert data.endswith(b"\x88\x0e\x11\x31log in first")
 
 
 def test_a_socket_that_never_starts_is_closed(

@@ -26,6 +26,9 @@ from ..protocol.responses import TranscriptUsage, Usage
 from ..protocol.server_events import (
     ConversationItemInputAudioTranscriptionCompleted,
     ErrorEvent,
+    InputAudioBufferSpeechStarted,
+    InputAudioBufferSpeechStopped,
+    InputAudioBufferTimeoutTriggered,
     ResponseDone,
     ResponseOutputAudioTranscriptDone,
     ResponseOutputTextDone,
@@ -36,12 +39,13 @@ from ._outbox import Outbox
 from ._records import Transcript, UsageReport
 
 
-__all__ = ["BadMessage", "Desk", "Hooks", "parse"]
+__all__ = ["BadMessage", "Desk", "Hooks", "parse", "turn_detection_of"]
 
 logger = logging.getLogger("realtime_sync.flask")
 
 _MAX_STRIKES = 10  # messages that make no sense, until nobody listens any more
 _SEND_TIMEOUT = 10.0  # seconds in which the service has to take audio
+_VOICE = (InputAudioBufferSpeechStarted, InputAudioBufferSpeechStopped)
 
 
 class BadMessage(Exception):
@@ -67,6 +71,12 @@ class Desk(abc.ABC):
         limits: What the user may send.
         hooks: Of the application.
         show_tools: Whether the browser sees what functions are given and return.
+
+    Attributes:
+        active_at: When somebody last said something.
+        changed: Whether there is something new for a snapshot.
+        turn_complete: Whether a turn has ended with it.
+        forgotten: Whether there shall be no snapshot.
     """
 
     def __init__(
@@ -82,13 +92,15 @@ class Desk(abc.ABC):
         self.connection = connection
         self.outbox = outbox
         self.active_at = time.monotonic()
-        self.changed = False  # whether there is something new for a snapshot
-        self.forgotten = False  # whether there shall be none
+        self.changed = False
+        self.turn_complete = False
+        self.forgotten = False
         self._user = user
         self._limits = limits
         self._hooks = hooks
         self._show_tools = show_tools
         self._strikes = 0
+        self._is_alone = False  # whether the model speaks up because nobody else does
         self._jobs: deque[Callable[[], object]] = deque()
 
     # On the server's thread
@@ -133,6 +145,11 @@ class Desk(abc.ABC):
     def obey(self, message: dict[str, Any]) -> None:
         """Do what a message of the JSON protocol asks for."""
 
+    def note_activity(self) -> None:
+        """Note that the user said something."""
+        self._is_alone = False
+        self.active_at = time.monotonic()
+
     def work(self) -> None:
         """Call the hooks of the application for what has happened."""
         while self._jobs:
@@ -149,7 +166,12 @@ class Desk(abc.ABC):
     # On the reader thread
 
     def _on_any(self, event: ServerEvent) -> None:
-        self.active_at = time.monotonic()
+        if isinstance(event, _VOICE):
+            self.note_activity()
+        elif isinstance(event, InputAudioBufferTimeoutTriggered):
+            self._is_alone = True
+        elif event.type.startswith("response.") and not self._is_alone:
+            self.active_at = time.monotonic()
 
     def _on_error(self, event: ErrorEvent) -> None:
         # The service's words may name things that are none of the browser's business;
@@ -160,7 +182,7 @@ class Desk(abc.ABC):
     def _on_user_said(
         self, event: ConversationItemInputAudioTranscriptionCompleted
     ) -> None:
-        self.changed = True
+        self._end_turn()
         self._tell(event.item_id, "user", event.transcript)
         self._report(event.usage or None)
 
@@ -171,8 +193,16 @@ class Desk(abc.ABC):
         self._tell(event.item_id, "assistant", text or getattr(event, "transcript", ""))
 
     def _on_response_done(self, event: ResponseDone) -> None:
-        self.changed = True
+        self._end_turn()
         self._report(event.response.usage or None)
+
+    def _end_turn(self) -> None:
+        self.changed = self.turn_complete = True
+
+    def _interrupts(self) -> bool:
+        """Tell whether the service stops an answer when the user begins to speak."""
+        detection = turn_detection_of(self.connection)
+        return getattr(detection, "interrupt_response", None) is not False
 
     def _tell(self, item_id: str, role: Any, text: str) -> None:
         said = Transcript(
@@ -195,6 +225,12 @@ class Desk(abc.ABC):
     @property
     def _session_id(self) -> str:
         return getattr(self.connection.session, "id", None) or ""
+
+
+def turn_detection_of(connection: Any) -> Any:
+    """Return how a session finds turns, or None where it does not."""
+    audio = getattr(connection.session, "audio", None)
+    return (audio and audio.input and audio.input.turn_detection) or None
 
 
 def parse(text: str) -> dict[str, Any]:

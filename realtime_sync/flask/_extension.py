@@ -7,27 +7,30 @@ import functools
 import itertools
 import logging
 import socket
-from collections.abc import Callable, Collection, Iterable, Mapping
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any, Literal, TypeVar
 
 from flask import Flask, Response, abort, current_app, g, request
 from werkzeug.exceptions import HTTPException
 
+from .._checks import check_amount
 from .._waiting import Condition
 from ..client import RealtimeClient
 from ..connection import RealtimeConnection
 from ..protocol.sessions import RealtimeSession
+from ._checks import check_limits, check_origins, checked_function, store_of
 from ._codes import CloseCode, SessionEnd
 from ._contexts import Functions, in_context
 from ._desk import Hooks
-from ._limits import Census, Limits
+from ._limits import Allowance, Census, Limits
 from ._origins import is_allowed_origin
 from ._records import Transcript, UsageReport
 from ._resumption import Conversations
-from ._session import BrowserSession, Settings
-from ._shutdown import close_at_end
-from ._socket import BrowserGone, BrowserSocket, find_socket
-from .stores import MemoryStore, SnapshotStore
+from ._session import ENDING, BrowserSession, Settings
+from ._shutdown import close_at_end, is_ending, was_told
+from ._socket import BrowserGone, BrowserSocket, find_socket, refuse
+from .stores import SnapshotStore
 
 
 __all__ = ["Realtime"]
@@ -70,15 +73,16 @@ class Realtime:
             ``https://www.example.com``, besides those of the same host; ``*`` is any.
         limits: What browsers may take.
         store: Keeps conversations for browsers that come back; by default in the
-            memory of this process. None keeps none.
+            memory of this process. None keeps none, and so does raw mode.
         expires: Seconds for which it keeps them.
         mode: "simple" is the bridge's own protocol, "raw" relays events.
         raw_events: Events of the browser that pass in raw mode, instead of all that
             are harmless.
         show_tools: Whether the browser sees what functions are given and return.
 
-    Attributes:
-        closing: Whether the server is about to end: no session begins any more.
+    Raises:
+        TypeError: An argument is of another type.
+        ValueError: It is of that type, and cannot be meant.
     """
 
     def __init__(
@@ -96,22 +100,26 @@ class Realtime:
         raw_events: Collection[str] | None = None,
         show_tools: bool = False,
     ) -> None:
-        if isinstance(origins, str):
-            raise TypeError(f"origins is a list of origins: [{origins!r}]")
         if mode not in ("simple", "raw"):
             raise ValueError(f'mode is "simple" or "raw", not {mode!r}')
-        self.closing = False
+        check_limits(limits)
+        check_origins(origins)
+        check_amount("expires", expires)
+        self._closed = False
         self._client = client
         self._path = path
         self._public = public
         self._origins = tuple(origins)
         self._limits = limits or Limits()
-        kept = MemoryStore() if isinstance(store, str) else store
         self._hooks = Hooks()
         self._settings = Settings(
             limits=self._limits,
             hooks=self._hooks,
-            conversations=Conversations(kept, expires),
+            conversations=Conversations(
+                store_of(store, mode),
+                expires,
+                max_bytes=self._limits.conversation_bytes,
+            ),
             raw=_raw_settings(mode, raw_events),
             show_tools=show_tools,
         )
@@ -138,7 +146,7 @@ class Realtime:
         self._client = client or self._client
         if self._client is None:
             raise ValueError("name the client: Realtime(app, client)")
-        app.extensions["realtime"] = self
+        app.extensions.setdefault("realtime", {})[self._path] = self
         app.add_url_rule(
             self._path, f"realtime:{self._path}", self._view, websocket=True
         )
@@ -153,7 +161,7 @@ class Realtime:
         It runs in the request's context before anything is opened, and returns a name
         that stays the same for a user; None, an empty one or ``abort(401)`` refuses.
         """
-        self._authenticate = function
+        self._authenticate = checked_function("authenticate", function)
         return function
 
     def session(self, function: Settle) -> Settle:
@@ -163,7 +171,7 @@ class Realtime:
         It is called with the user, in the request's context, and returns what
         `RealtimeClient.connect()` takes as *session*.
         """
-        self._session = function
+        self._session = checked_function("session", function)
         return function
 
     def functions(self, function: Offer) -> Offer:
@@ -174,7 +182,7 @@ class Realtime:
         returns run on other threads, in a context of their own: ``current_app``,
         ``request``, ``session`` and ``g.realtime_user`` work there.
         """
-        self._functions = function
+        self._functions = checked_function("functions", function)
         return function
 
     def on_transcript(self, function: Hear) -> Hear:
@@ -184,12 +192,12 @@ class Realtime:
         It runs on the server's thread, in the request's context, and holds up the
         browser's microphone for as long as it takes.
         """
-        self._hooks.transcript.append(function)
+        self._hooks.transcript.append(checked_function("on_transcript", function))
         return function
 
     def on_usage(self, function: Count) -> Count:
         """Call *function* with what each response has used; see `on_transcript()`."""
-        self._hooks.usage.append(function)
+        self._hooks.usage.append(checked_function("on_usage", function))
         return function
 
     # What it does
@@ -198,6 +206,52 @@ class Realtime:
     def session_count(self) -> int:
         """Sessions of this process now, those included that are about to begin."""
         return self._census.total
+
+    @property
+    def closing(self) -> bool:
+        """Whether the server is about to end: no session begins."""
+        return self._closed or is_ending()
+
+    @contextlib.contextmanager
+    def counting(self, user: str) -> Iterator[None]:
+        """
+        Count something of *user* as a session, for as long as the block takes.
+
+        It is for what talks with the model beside the bridge, such as an answer of
+        `realtime_sync.flask.views`, which takes it as *within*.
+
+        Args:
+            user: As `authenticate()` returns it.
+
+        Raises:
+            HTTPException: The user has as many sessions as `Limits` allow (429), or the
+                process has (503).
+        """
+        with contextlib.ExitStack() as stack:
+            try:
+                stack.enter_context(self._census.counting(user))
+            except SessionEnd as exc:
+                abort(503 if exc.code is CloseCode.FULL else 429, exc.reason)
+            yield
+
+    def close_user(self, user: str) -> int:
+        """
+        Close the sessions that *user* has in this process, with 4401; do not wait.
+
+        Call it where somebody logs out: a session asks for the login only at its start.
+
+        Args:
+            user: As `authenticate()` returns it.
+
+        Returns:
+            How many there are.
+        """
+        with self._changed.lock:
+            running = list(self._running)
+        found = [session for session in running if session.user == user]
+        for session in found:
+            session.end(CloseCode.NOT_AUTHENTICATED, "logged out")
+        return len(found)
 
     def close(self, timeout: float = 5.0) -> bool:
         """
@@ -212,7 +266,7 @@ class Realtime:
         Returns:
             Whether all have ended.
         """
-        self.closing = True
+        self._closed = True
         return self._changed.wait_for(lambda: not self._running, timeout)
 
     # Private: the route
@@ -222,28 +276,30 @@ class Realtime:
         found = find_socket(request.environ)
         if found is None:
             abort(501, "this server does not hand out sockets; see docs/flask.md")
+        sock, kind = found
         with contextlib.ExitStack() as stack, contextlib.suppress(BrowserGone):
-            # Whoever is refused is told so over the socket: of an upgrade that fails,
-            # a page does not learn why.
-            user, refused = "", None
             try:
                 user = self._user()
-                stack.enter_context(self._census.counting(user))
+                # In raw mode there is no way to say whose place it is to take.
+                counting = self._census.counting(user, may_replace=not self._is_raw)
+                place = stack.enter_context(counting)
             except SessionEnd as exc:
-                refused = exc
-            session = self._upgrade(found[0], key, user)
-            stack.callback(self._leave, session)
-            if refused is not None:
-                session.refuse(refused)
+                # Over the socket: of an upgrade that fails, a page learns no reason.
+                logger.info("a browser gets no session: %s", exc)
+                refuse(sock, key, exc)
             else:
                 g.realtime_user = user
-                session.run(functools.partial(self._connect, user))
-        return _Handled(found[1])
+                session = self._upgrade(sock, key, user)
+                stack.callback(self._leave, session)
+                session.run(functools.partial(self._connect, user), place)
+        return _Handled(kind)
 
     def _upgrade(self, sock: socket.socket, key: str, user: str) -> BrowserSession:
+        begun = time.monotonic()
         browser = BrowserSocket(
             sock,
             key,
+            allowance=Allowance(self._limits),
             max_message_bytes=self._limits.message_bytes,
             send_timeout=self._limits.send_timeout,
         )
@@ -251,12 +307,17 @@ class Realtime:
             browser,
             user,
             self._settings,
-            is_closing=lambda: self.closing,
+            # It looks now and then, and the time after a signal may be over by then.
+            is_closing=lambda: self._closed or was_told(begun),
             name=f"realtime_sync-browser-{next(_numbers)}",
         )
         with self._changed.lock:
             self._running.add(session)
         return session
+
+    @property
+    def _is_raw(self) -> bool:
+        return self._settings.raw is not None
 
     def _leave(self, session: BrowserSession) -> None:
         with self._changed.lock:
@@ -279,6 +340,8 @@ class Realtime:
         return key
 
     def _user(self) -> str:
+        if self.closing:
+            raise SessionEnd(CloseCode.GOING_AWAY, ENDING)
         if self._authenticate is None:
             if self._public:
                 return f"at {request.remote_addr}"

@@ -18,7 +18,7 @@ from wsproto.events import CloseConnection
 
 from .._waiting import Condition
 from ._codes import CloseCode
-from ._socket import BrowserGone, BrowserSocket, Frame
+from ._socket import BrowserGone, BrowserSocket, Frame, size_in_bytes
 
 
 __all__ = ["Outbox"]
@@ -46,11 +46,6 @@ class Outbox:
         # Daemon: a browser that does not read must not keep the process from ending.
         self._thread = threading.Thread(target=self._send, name=name, daemon=True)
         self._thread.start()
-
-    @property
-    def size(self) -> int:
-        """Bytes that wait."""
-        return self._size
 
     def put(self, message: dict[str, Any], *, speech: bool = False) -> None:
         """
@@ -134,4 +129,4 @@ class Outbox:
 
 def _size(frame: Frame) -> int:
     # Control frames count as what they may hold at most.
-    return len(frame) if isinstance(frame, (str, bytes)) else 125
+    return size_in_bytes(frame) if isinstance(frame, (str, bytes)) else 125

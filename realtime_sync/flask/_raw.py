@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
+import orjson
+
 from ..protocol._model import ServerEvent
 from ..protocol.codec import encode
 from ..protocol.items import FunctionCall, FunctionCallOutput
@@ -18,7 +20,6 @@ from ..protocol.server_events import (
     ConversationItemAdded,
     ConversationItemCreated,
     ConversationItemDone,
-    ErrorEvent,
     InputAudioBufferSpeechStarted,
     ResponseCreated,
     ResponseDone,
@@ -64,7 +65,6 @@ RAW_SERVER_EVENTS = frozenset(
 """Events of the service that pass. Errors do too, without the service's words."""
 
 Check = Callable[[Any], Any]
-_Item = ConversationItemAdded | ConversationItemCreated | ConversationItemDone
 
 
 def _is_text(value: Any) -> Any:
@@ -117,6 +117,9 @@ _FIELDS: Mapping[str, Mapping[str, Check]] = {
     "response.cancel": {"response_id": _is_text},
     "output_audio_buffer.clear": {},
 }
+
+# What an open page does not send by itself, as it does send audio.
+_SAID = {"conversation.item.create", "input_audio_buffer.commit", "response.create"}
 
 RAW_CLIENT_EVENTS = frozenset(_FIELDS)
 """Events of the browser that pass."""
@@ -178,6 +181,8 @@ class RawDesk(Desk):
             self.connection.send({"type": kind, **event}, timeout=10.0)
         except (TypeError, ValueError) as exc:
             raise BadMessage(f"that is no {kind}") from exc
+        if kind in _SAID:
+            self.note_activity()
 
     def complain(self, code: str, message: str) -> None:
         """Tell the browser what went wrong, in the form of the protocol."""
@@ -190,9 +195,7 @@ class RawDesk(Desk):
         super()._on_any(event)
         if event.type not in self._server_events or self._is_private(event):
             return
-        if isinstance(event, _Item):
-            self.changed = True
-        if isinstance(event, InputAudioBufferSpeechStarted):
+        if isinstance(event, InputAudioBufferSpeechStarted) and self._interrupts():
             self.outbox.drop_speech()
         if isinstance(event, (ResponseCreated, ResponseDone)):
             event = _without_settings(event)
@@ -207,10 +210,6 @@ class RawDesk(Desk):
             return False
         return isinstance(event.item, (FunctionCall, FunctionCallOutput))
 
-    def _on_error(self, event: ErrorEvent) -> None:
-        code = str(event.error.code or event.error.type)
-        self.complain(code, "The model's service reports an error.")
-
 
 _item_events = (ConversationItemAdded, ConversationItemCreated, ConversationItemDone)
 _KEPT = {"id", "object", "status", "status_details", "output", "usage"}
@@ -218,8 +217,6 @@ _KEPT = {"id", "object", "status", "status_details", "output", "usage"}
 
 def _without_settings(event: ResponseCreated | ResponseDone) -> Any:
     """Return the event with what a browser needs of its response."""
-    import orjson
-
     payload = orjson.loads(encode(event, "ga"))
     response = payload["response"]
     payload["response"] = {name: response[name] for name in _KEPT & set(response)}

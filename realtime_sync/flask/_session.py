@@ -27,15 +27,18 @@ from ..connection import RealtimeConnection
 from ..errors import ConnectionClosed, RealtimeError
 from ._codes import CloseCode, SessionEnd
 from ._desk import BadMessage, Desk, Hooks, parse
-from ._limits import Allowance, Limits
+from ._limits import Limits, Place
 from ._outbox import Outbox
 from ._raw import RawDesk
-from ._resumption import Conversations
+from ._resumption import Conversations, Held
 from ._simple import SimpleDesk
 from ._socket import BrowserGone, BrowserSocket
 
 
-__all__ = ["BrowserSession", "Settings"]
+__all__ = ["ENDING", "BrowserSession", "Settings"]
+
+ENDING = "the server ends; reconnect"
+"""What a browser is told then."""
 
 logger = logging.getLogger("realtime_sync.flask")
 
@@ -75,6 +78,9 @@ class BrowserSession:
         settings: Of the extension.
         is_closing: Tells whether the server is about to end.
         name: Of its thread.
+
+    Attributes:
+        user: Who is in front of the browser.
     """
 
     def __init__(
@@ -86,14 +92,13 @@ class BrowserSession:
         is_closing: Callable[[], bool],
         name: str,
     ) -> None:
+        self.user = user
         self._socket = socket
-        self._user = user
         self._settings = settings
         self._is_closing = is_closing
         self._outbox = Outbox(
             socket, limit=settings.limits.waiting_bytes, name=f"{name}-outbox"
         )
-        self._allowance = Allowance(settings.limits)
         self._ending: SessionEnd | None = None  # set by other threads
         self._early: list[str | bytes] = []  # messages that came with the first one
 
@@ -101,24 +106,17 @@ class BrowserSession:
         """Let the session end soon. Any thread may call it."""
         self._ending = SessionEnd(code, reason)
 
-    def refuse(self, end: SessionEnd) -> SessionEnd:
-        """Close the socket, without a session."""
-        self._close(end)
-        return end
-
-    def run(self, connect: Callable[[], RealtimeConnection]) -> SessionEnd:
+    def run(self, connect: Callable[[], RealtimeConnection], place: Place) -> None:
         """
         Hold the session, from the browser's first message to the close of the socket.
 
         Args:
             connect: Opens the connection.
-
-        Returns:
-            How it ended.
+            place: Of the session, among those that there may be.
         """
         end = SessionEnd(CloseCode.FAILED, "something went wrong here")
         try:
-            self._hold(connect)
+            self._hold(connect, place)
         except SessionEnd as exc:
             end = exc
         except BrowserGone as exc:
@@ -129,33 +127,31 @@ class BrowserSession:
             logger.exception("a session with a browser failed")
         finally:
             self._close(end)
-        return end
 
     # Private: the course of a session
 
-    def _hold(self, connect: Callable[[], RealtimeConnection]) -> None:
+    def _hold(self, connect: Callable[[], RealtimeConnection], place: Place) -> None:
         # A client of the protocol knows nothing of a start.
         raw = self._settings.raw is not None
         start = {} if raw else self._await_start()
         conversations = self._settings.conversations
-        token, taken = conversations.begin(self, self._user, start.get("resume"))
+        held = conversations.begin(self, self.user, start.get("resume"))
         try:
+            place.on_trial = False
+            if place.refusal is not None and not held.replaced:
+                raise place.refusal
             with _opened(connect) as connection:
-                resumed = conversations.restore(connection, taken)
+                resumed = conversations.restore(connection, held)
                 desk = self._make_desk(connection, start)
                 desk.listen()
                 if isinstance(desk, SimpleDesk):
-                    self._outbox.put(_greeting(connection, token, resumed))
+                    self._outbox.put(_greeting(connection, held.token, resumed))
                 try:
-                    self._converse(desk, token)
+                    self._converse(desk, held)
                 finally:
-                    desk.work()
-                    keep = (
-                        conversations.forget if desk.forgotten else conversations.save
-                    )
-                    keep(self._user, token, connection)
+                    self._keep_at_end(desk, held)
         finally:
-            conversations.leave(self, self._user, token)
+            conversations.leave(self, held)
 
     def _await_start(self) -> dict[str, Any]:
         deadline = time.monotonic() + self._settings.limits.start
@@ -173,7 +169,7 @@ class BrowserSession:
     ) -> Desk:
         settings = self._settings
         options: dict[str, Any] = {
-            "user": self._user,
+            "user": self.user,
             "limits": settings.limits,
             "hooks": settings.hooks,
             "show_tools": settings.show_tools,
@@ -183,21 +179,36 @@ class BrowserSession:
         turns = start.get("turns", "open")
         return SimpleDesk(connection, self._outbox, turns=turns, **options)
 
-    def _converse(self, desk: Desk, token: str) -> None:
+    def _converse(self, desk: Desk, held: Held) -> None:
         started = time.monotonic()
         while True:
             for message in self._receive():
-                if isinstance(message, str):
-                    desk.active_at = time.monotonic()
                 desk.handle(message)
+            # Before the hooks of the application, which may take their time.
+            self._keep(desk, held)
             desk.work()
-            if desk.changed:
-                desk.changed = False
-                self._settings.conversations.save(self._user, token, desk.connection)
             self._look_around()
             if desk.connection.closed:
                 raise _lost(None)
             self._look_at_the_clock(started, desk.active_at)
+
+    def _keep(self, desk: Desk, held: Held) -> None:
+        """Save the conversation when a turn is complete."""
+        if desk.turn_complete and self._settings.conversations.is_due(held):
+            self._save(desk, held)
+
+    def _keep_at_end(self, desk: Desk, held: Held) -> None:
+        if desk.forgotten:
+            self._settings.conversations.forget(held)
+        elif desk.changed:
+            with contextlib.suppress(SessionEnd):  # it goes on elsewhere
+                self._save(desk, held)
+        desk.work()
+
+    def _save(self, desk: Desk, held: Held) -> None:
+        # First: what is said meanwhile is to be saved next time.
+        desk.changed = desk.turn_complete = False
+        self._settings.conversations.save(held, desk.connection.conversation)
 
     # Private: the browser
 
@@ -205,16 +216,13 @@ class BrowserSession:
         if self._early:
             early, self._early = self._early, []
             return early
-        messages = self._socket.receive(_SLICE, self._outbox.put_frame)
-        for message in messages:
-            self._allowance.pay(len(message))
-        return messages
+        return self._socket.receive(_SLICE, self._outbox.put_frame)
 
     def _look_around(self) -> None:
         if self._ending is not None:
             raise self._ending
         if self._is_closing():
-            raise SessionEnd(CloseCode.GOING_AWAY, "the server ends; reconnect")
+            raise SessionEnd(CloseCode.GOING_AWAY, ENDING)
         if self._outbox.overflown:
             words = "messages are not read fast enough"
             raise SessionEnd(CloseCode.TOO_SLOW, words)
@@ -233,7 +241,7 @@ class BrowserSession:
 
     def _close(self, end: SessionEnd) -> None:
         """Say goodbye as well as the browser listens, and let the thread end."""
-        logger.info("a session of %s with a browser ends: %s", self._user, end)
+        logger.info("a session of %s with a browser ends: %s", self.user, end)
         if self._outbox.finish(end.code, end.reason, _GOODBYE):
             self._socket.wait_closed(_GOODBYE)
         self._socket.abort()

@@ -23,6 +23,7 @@ from ..protocol.server_events import (
     ConversationItemInputAudioTranscriptionCompleted,
     ConversationItemInputAudioTranscriptionDelta,
     ConversationItemInputAudioTranscriptionFailed,
+    ConversationItemTruncated,
     ErrorEvent,
     InputAudioBufferCommitted,
     InputAudioBufferSpeechStarted,
@@ -38,10 +39,10 @@ from ..protocol.server_events import (
 )
 from ..reconnect import Reconnected
 from ._codes import CloseCode, SessionEnd
-from ._desk import BadMessage, Desk
+from ._desk import BadMessage, Desk, turn_detection_of
 
 
-__all__ = ["SimpleDesk", "turn_detection_of"]
+__all__ = ["SimpleDesk"]
 
 _WORDS = {
     "input_audio_buffer_commit_empty": "Nothing was heard.",
@@ -101,6 +102,7 @@ class SimpleDesk(Desk):
         on(ResponseOutputTextDone, self._on_said)
         on(ResponseOutputItemDone, self._on_output_item)
         on(ConversationItemDone, self._on_item)
+        on(ConversationItemTruncated, self._on_truncated)
         on(ResponseDone, self._on_done)
         on(Reconnected, self._on_reconnected)
 
@@ -133,6 +135,7 @@ class SimpleDesk(Desk):
             self.outbox.put({"type": "turns", "turns": turns})
 
     def _commit(self, message: dict[str, Any]) -> None:
+        self.note_activity()
         self.connection.commit_input_audio()
         self._respond()
 
@@ -143,6 +146,7 @@ class SimpleDesk(Desk):
         text = _text(message, "text", self._limits.text_characters).strip()
         if not text:
             raise BadMessage('"text" is empty')
+        self.note_activity()
         content = [InputText(text=text)]
         item = self.connection.create_item(Message(role="user", content=content))
         self.changed = True
@@ -175,7 +179,6 @@ class SimpleDesk(Desk):
             self._playback.interrupt()
         elif item_id in self._places:
             self._truncate(item_id, _milliseconds(message))
-        self.changed = True
         self.outbox.put(
             {"type": "interrupted", "response_id": response_id, "item_id": item_id}
         )
@@ -210,10 +213,6 @@ class SimpleDesk(Desk):
         if interrupts:
             self._silence(self.connection.active_response)
         self.outbox.put({"type": "speech_started", "interrupts": interrupts})
-
-    def _interrupts(self) -> bool:
-        detection = turn_detection_of(self.connection)
-        return getattr(detection, "interrupt_response", None) is not False
 
     def _on_speech_stopped(self, event: InputAudioBufferSpeechStopped) -> None:
         self.outbox.put({"type": "speech_stopped"})
@@ -291,6 +290,9 @@ class SimpleDesk(Desk):
                 facts["output"] = event.item.output
             self.outbox.put({"type": "tool_result", **facts})
 
+    def _on_truncated(self, event: ConversationItemTruncated) -> None:
+        self._end_turn()
+
     def _on_done(self, event: ResponseDone) -> None:
         response = event.response
         if response.id in self._aside:
@@ -314,12 +316,6 @@ class SimpleDesk(Desk):
             done = {"type": "response_done", "response_id": response_id}
             self.outbox.put({**done, "status": "failed", "reason": "connection_lost"})
             self.complain("connection_lost", "The model was away for a moment.")
-
-
-def turn_detection_of(connection: Any) -> Any:
-    """Return how a session finds turns, or None where it does not."""
-    audio = getattr(connection.session, "audio", None)
-    return (audio and audio.input and audio.input.turn_detection) or None
 
 
 def _heard(played: Callable[..., None], ms: int, item_id: str) -> None:

@@ -35,9 +35,18 @@ from wsproto.utilities import (
 )
 
 from ._codes import CloseCode, SessionEnd
+from ._limits import Allowance
 
 
-__all__ = ["BrowserGone", "BrowserSocket", "Frame", "Reply", "find_socket"]
+__all__ = [
+    "BrowserGone",
+    "BrowserSocket",
+    "Frame",
+    "Reply",
+    "find_socket",
+    "refuse",
+    "size_in_bytes",
+]
 
 Frame = str | bytes | Event
 """What is sent: a text or binary message, or a control frame."""
@@ -72,6 +81,38 @@ def find_socket(environ: Mapping[str, Any]) -> tuple[socket.socket, str] | None:
     return None
 
 
+def refuse(sock: socket.socket, key: str, end: SessionEnd) -> None:
+    """
+    Upgrade a request only to say why it gets no session, and wait for nothing.
+
+    Whoever asks need not be logged in, and the thread is the server's. The close goes
+    with the answer to the upgrade, in one piece: so it is there before the browser can
+    send anything, and what it sends to a socket that is gone resets what it has read.
+
+    Args:
+        sock: The socket of the request.
+        key: The request's ``Sec-WebSocket-Key``.
+        end: What to say.
+    """
+    close = CloseConnection(code=end.code, reason=end.reason)
+    data = _upgrade(key) + Connection(ConnectionType.SERVER).send(close)
+    with contextlib.suppress(OSError):
+        sock.setblocking(False)
+        sock.send(data)  # there is room for it: it is the first that is sent
+        # What came already must not make the end of the socket a reset, which may
+        # overtake the close. There is more only from who does not wait for an answer.
+        with contextlib.suppress(BlockingIOError, ssl.SSLWantReadError):
+            sock.recv(_RECEIVE_BYTES)
+    _shut_down(sock)
+
+
+def size_in_bytes(data: str | bytes | bytearray) -> int:
+    """Return how many bytes of a message *data* is."""
+    if isinstance(data, str) and not data.isascii():
+        return len(data.encode())
+    return len(data)
+
+
 class BrowserSocket:
     """
     A WebSocket with a browser, from its upgrade on.
@@ -83,6 +124,7 @@ class BrowserSocket:
     Args:
         sock: The socket of the request.
         key: The request's ``Sec-WebSocket-Key``.
+        allowance: Pays for what is received, whole messages or not.
         max_message_bytes: Of a received message.
         send_timeout: Seconds in which some of a message has to be taken.
     """
@@ -92,16 +134,17 @@ class BrowserSocket:
         sock: socket.socket,
         key: str,
         *,
+        allowance: Allowance,
         max_message_bytes: int,
         send_timeout: float,
     ) -> None:
         self._sock = sock
+        self._allowance = allowance
         self._max_message_bytes = max_message_bytes
         self._send_timeout = send_timeout
         self._lock = threading.Lock()
         self._protocol = Connection(ConnectionType.SERVER)
-        self._parts: list[Any] = []
-        self._size = 0
+        self._message = bytearray()  # what there is of one that comes in parts
         self._heard_at = time.monotonic()
         self._pinged = False
         self._gone: BrowserGone | None = None
@@ -158,21 +201,25 @@ class BrowserSocket:
 
     def _take(self, event: Event, reply: Reply) -> str | bytes | None:
         if isinstance(event, (TextMessage, BytesMessage)):
-            return self._take_part(event)
+            # A part may be of a frame that has not arrived whole: it is paid once.
+            size = size_in_bytes(event.data)
+            self._allowance.pay(size, messages=int(event.frame_finished))
+            return self._take_part(event, size)
+        self._allowance.pay(len(getattr(event, "payload", b"")))
         if isinstance(event, Ping):
             reply(event.response())
         return None
 
-    def _take_part(self, event: Message[Any]) -> str | bytes | None:
-        self._size += len(event.data)
-        if self._size > self._max_message_bytes:
+    def _take_part(self, event: Message[Any], size: int) -> str | bytes | None:
+        if len(self._message) + size > self._max_message_bytes:
             words = f"a message has at most {self._max_message_bytes} bytes"
             raise SessionEnd(CloseCode.TOO_BIG, words)
-        self._parts.append(event.data)
+        text = isinstance(event.data, str)
+        self._message += event.data.encode() if text else event.data
         if not event.message_finished:
             return None
-        parts, self._parts, self._size = self._parts, [], 0
-        return "".join(parts) if isinstance(event.data, str) else b"".join(parts)
+        message, self._message = self._message, bytearray()
+        return message.decode() if text else bytes(message)
 
     def _check_silence(self, reply: Reply) -> None:
         """Ask a browser that was silent for a sign of life, and give up without one."""
@@ -217,9 +264,7 @@ class BrowserSocket:
 
     def abort(self) -> None:
         """End the connection at once; whoever reads or writes is woken."""
-        with contextlib.suppress(OSError):
-            # Not close(): the server still holds the socket, and closes it itself.
-            self._sock.shutdown(socket.SHUT_RDWR)
+        _shut_down(self._sock)
 
     # Private
 
@@ -253,6 +298,13 @@ class BrowserSocket:
                 raise BrowserGone("the connection was cut") from exc
             else:
                 rest = rest[sent:]
+
+
+def _shut_down(sock: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        # Not close(): the server still holds the socket, and closes it itself. And in
+        # both directions, for gunicorn waits for the end of what it could receive.
+        sock.shutdown(socket.SHUT_RDWR)
 
 
 def _is_close(event: Event) -> bool:
