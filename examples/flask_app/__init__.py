@@ -54,6 +54,7 @@ def make_client() -> RealtimeClient:
 
 app = Flask(__name__)
 app.config["SESSION_COOKIE_SAMESITE"] = "Lax"
+app.config["MAX_CONTENT_LENGTH"] = 10 * 1024 * 1024  # of a question in a file
 # FLASK_SECRET_KEY, FLASK_DATA_FOLDER, FLASK_REDIS_URL, FLASK_PROXIES
 app.config.from_prefixed_env()
 data = Path(app.config.get("DATA_FOLDER") or app.instance_path)
@@ -135,14 +136,14 @@ def login() -> str | Response | tuple[str, int]:
         name not in USERS
     ):
         flash("That name and that password do not belong together.")
-        return render_template("login.html"), 401
+        return render_template("login.html", name=name), 401
     session["user"] = name
     return redirect(url_for("talk"))
 
 
 @app.post("/logout")
 def logout() -> Response:
-    session.clear()
+    realtime.close_user(session.pop("user", ""))
     return redirect(url_for("login"))
 
 
@@ -154,7 +155,8 @@ def harden(response: Response) -> Response:
     return response
 
 
-# The same without a socket: text in pieces, speech as a file, a key for WebRTC
+# The same without a socket: text in pieces, speech as a file, a key for WebRTC. An
+# answer counts as a session for as long as it takes.
 
 
 def ensure_user() -> str:
@@ -163,15 +165,23 @@ def ensure_user() -> str:
 
 @app.get("/ask")
 def ask() -> Response:
-    return stream_text(client, request.args["q"], session=settings(ensure_user()))
+    user = ensure_user()
+    within = realtime.counting(user)
+    question = request.args["q"]
+    return stream_text(client, question, session=settings(user), within=within)
 
 
 @app.post("/speak")
 def speak() -> Response:
-    ensure_user()
-    return answer_wav(client, request.files["question"].read())
+    within = realtime.counting(ensure_user())
+    try:
+        return answer_wav(client, request.files["question"].read(), within=within)
+    except ValueError:
+        abort(415, "The question has to be a WAV file.")
 
 
 @app.post("/secret")
 def secret() -> Response:
-    return client_secret(client, settings(ensure_user()), expires_after=60)
+    user = ensure_user()
+    with realtime.counting(user):
+        return client_secret(client, settings(user), expires_after=60)
