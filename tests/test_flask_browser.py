@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import shutil
 import wave
-from array import array
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -16,13 +13,10 @@ pytest.importorskip("flask")
 pytest.importorskip("wsproto")
 pytest.importorskip("selenium", reason="selenium is not installed")
 
+from flask_pages import Page, needs_chromium, open_browser, open_page
 from flask_processes import Process
-from selenium import webdriver
-from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
-from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webdriver import WebDriver
-from selenium.webdriver.support.ui import WebDriverWait
 
 from realtime_sync.emulator import (
     EmulatorSettings,
@@ -34,46 +28,10 @@ from realtime_sync.emulator import (
 )
 
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-DRIVER = shutil.which("chromedriver")
+pytestmark = needs_chromium
 
-pytestmark = pytest.mark.skipif(
-    not (CHROMIUM and DRIVER),
-    reason="needs Chromium: apt-get install chromium chromium-driver",
-)
-
-WAIT = 60.0  # seconds that a correct run never needs
 SECOND = 48_000  # bytes of PCM
 LONG = "This is a long answer that goes on for a while, so that one can interrupt it."
-
-# Before the page's own scripts: what goes to the loudspeaker is kept, with its time,
-# and the microphone is left as it is, for tones are noise to a telephone's filters.
-TAP = """
-const TAPPER = `registerProcessor("tap", class extends AudioWorkletProcessor {
-  process([[samples]]) {
-    if (samples) this.port.postMessage([currentTime, samples.slice()]);
-    return true;
-  }
-});`;
-globalThis.tapped = [];
-const connect = AudioNode.prototype.connect;
-AudioNode.prototype.connect = function (target, ...rest) {
-  if (target instanceof AudioDestinationNode) {
-    const url = URL.createObjectURL(new Blob([TAPPER], { type: "text/javascript" }));
-    target.context.audioWorklet.addModule(url).then(() => {
-      const tap = new AudioWorkletNode(target.context, "tap", { numberOfOutputs: 0 });
-      tap.port.onmessage = ({ data }) => tapped.push(data);
-      connect.call(this, tap);
-    });
-  }
-  return connect.call(this, target, ...rest);
-};
-const media = navigator.mediaDevices;
-const getUserMedia = media.getUserMedia.bind(media);
-media.getUserMedia = () => getUserMedia({
-  audio: { echoCancellation: false, noiseSuppression: false, autoGainControl: false },
-});
-"""
 
 # The moments, by the clock of the sound, at which the user is heard.
 WATCH = """
@@ -132,96 +90,14 @@ def _recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def _browser(
     recording: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[WebDriver]:
-    options = webdriver.ChromeOptions()
-    options.binary_location = CHROMIUM or ""
-    for argument in (
-        "--headless=new",
-        "--no-sandbox",
-        "--disable-gpu",
-        "--disable-quic",
-        "--disable-dev-shm-usage",
-        "--no-first-run",
-        "--no-proxy-server",
-        "--disable-background-networking",
-        "--disable-component-update",
-        "--disable-sync",
-        f"--user-data-dir={tmp_path_factory.mktemp('chromium')}",
-        "--use-fake-device-for-media-stream",
-        "--use-fake-ui-for-media-stream",
-        f"--use-file-for-fake-audio-capture={recording}%noloop",
-        "--window-size=1200,800",
-    ):
-        options.add_argument(argument)
-    driver = webdriver.Chrome(options=options, service=Service(DRIVER))
-    try:
-        driver.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": TAP})
-        # For the tap, which comes as a blob.
-        driver.execute_cdp_cmd("Page.setBypassCSP", {"enabled": True})
-        yield driver
-    finally:
-        driver.quit()
-
-
-class Page:
-    """What a person does with the page, and sees on it."""
-
-    def __init__(self, browser: WebDriver, server: Process) -> None:
-        self.browser = browser
-        self._host = server.host
-        browser.delete_all_cookies()  # of another test: ports do not tell them apart
-
-    def open(self, path: str = "/") -> None:
-        self.browser.get(f"http://{self._host}{path}")
-
-    def find(self, selector: str) -> Any:
-        return self.browser.find_element(By.CSS_SELECTOR, selector)
-
-    def log_in(self, user: str = "ada", password: str = "lovelace") -> None:
-        self.browser.get(f"http://{self._host}/login")
-        self.run("globalThis.isOld = true")
-        self.find("#user").send_keys(user)
-        self.find("#password").send_keys(password, Keys.ENTER)
-        answered = "return !globalThis.isOld && document.readyState === 'complete'"
-        self.until(lambda: self.run(answered))
-
-    def until(self, condition: Callable[[], Any]) -> Any:
-        return WebDriverWait(self.browser, WAIT, 0.05).until(lambda _: condition())
-
-    def run(self, script: str) -> Any:
-        return self.browser.execute_script(script)
-
-    def write(self, text: str) -> None:
-        self.find("#text").send_keys(text, Keys.ENTER)
-
-    def entries(self, kind: str) -> list[str]:
-        """The words of what is shown of the user, the model, or tools."""
-        return list(
-            self.run(
-                f"return [...document.querySelectorAll('.{kind} p')]"
-                ".map((p) => p.textContent)"
-            )
-        )
-
-    @property
-    def state(self) -> str:
-        return str(self.find("#state").get_attribute("data-state"))
-
-    def played(self) -> bytes:
-        """What the loudspeaker was given, as PCM."""
-        samples = self.run("return tapped.flatMap(([, samples]) => [...samples])")
-        return array("h", (round(sample * 32767) for sample in samples)).tobytes()
+    with open_browser(recording, tmp_path_factory.mktemp("chromium")) as browser:
+        yield browser
 
 
 @pytest.fixture(name="page")
 def _page(browser: WebDriver, server: Process) -> Iterator[Page]:
-    """The page of a user who has just logged in."""
-    page = Page(browser, server)
-    page.log_in()
-    page.run("sessionStorage.clear()")
-    page.open()
-    yield page
-    page.run("globalThis.realtime?.end()")
-    browser.delete_all_cookies()
+    with open_page(browser, server) as page:
+        yield page
 
 
 def test_a_wrong_login_is_refused(browser: WebDriver, server: Process) -> None:
@@ -229,9 +105,11 @@ def test_a_wrong_login_is_refused(browser: WebDriver, server: Process) -> None:
     page = Page(browser, server)
     page.log_in("ada", "wrong")
     words = page.find("[role=alert]").text
+    name = page.find("#user").get_attribute("value")
     page.open("/")
 
     assert "do not belong together" in words
+    assert "ada" == name
     assert browser.current_url.endswith("/login")
 
 
@@ -345,12 +223,13 @@ def test_a_microphone_at_another_rate_is_heard(page: Page) -> None:
     page.find("#connect").click()
     page.until(lambda: page.entries("user")[:1] == ["What is the capital of Norway?"])
 
-    assert 24_000 != page.run("return realtime.ownContext.sampleRate")
+    assert 24_000 != page.run("return realtime.microphone.ownContext.sampleRate")
 
 
 def test_without_a_microphone_one_can_write(page: Page) -> None:
-    """Who does not lend the microphone is told so in words, and writes."""
+    """Who does not lend the microphone is told so, can write, and lend it later."""
     page.run(
+        "globalThis.lend = navigator.mediaDevices.getUserMedia;"
         "navigator.mediaDevices.getUserMedia = () => "
         'Promise.reject(new DOMException("", "NotAllowedError"))'
     )
@@ -362,6 +241,89 @@ def test_without_a_microphone_one_can_write(page: Page) -> None:
 
     assert "may not be used" in words
     assert not page.find("#mute").is_displayed()
+
+    page.find("#microphone").click()
+    page.until(lambda: page.find("#problem").is_displayed())
+    page.run("navigator.mediaDevices.getUserMedia = lend")
+    page.find("#microphone").click()
+    page.until(lambda: page.find("#mute").is_displayed())
+
+    assert not page.find("#microphone").is_displayed()
+    assert not page.find("#problem").is_displayed()
+
+
+def test_a_microphone_that_comes_too_late_stays_off(page: Page) -> None:
+    """
+    While the browser asks for the microphone one can write, and end.
+
+    What is granted after the end is given back, and of two starts only one has it.
+    """
+    page.run(HELD)
+    page.find("#connect").click()
+    page.until(lambda: page.find("#microphone").text == "Asking for the microphone…")
+    page.write("Hello")
+    page.until(lambda: "You said: Hello" in page.entries("model"))
+    page.find("#end").click()
+    page.run("grant()")
+    page.until(lambda: page.run("return tracks.length") == 1)
+
+    assert "off" == page.state
+    page.until(lambda: page.run(LIVE) == 0)
+
+    page.run("for (const id of ['connect', 'end', 'connect']) press(id); grant()")
+    page.until(lambda: page.run("return realtime.hasMicrophone"))
+    page.until(lambda: page.run("return tracks.length") == 3)
+
+    assert 1 == page.run(LIVE)
+
+    page.find("#end").click()
+
+    assert 0 == page.run(LIVE)
+    page.until(lambda: page.run("return realtime.context.state") == "suspended")
+
+
+LIVE = "return tracks.filter((track) => track.readyState === 'live').length"
+
+# The question of the browser stays open until grant() answers it.
+HELD = """
+globalThis.press = (id) => document.getElementById(id).click();
+globalThis.tracks = [];
+const lend = navigator.mediaDevices.getUserMedia;
+const waiting = [];
+navigator.mediaDevices.getUserMedia = async () => {
+  await new Promise((grant) => waiting.push(grant));
+  const stream = await lend();
+  tracks.push(...stream.getTracks());
+  return stream;
+};
+globalThis.grant = () => waiting.splice(0).forEach((grant) => grant());
+"""
+
+
+def test_a_sentence_ends_when_the_microphone_is_muted(page: Page) -> None:
+    """What was said until then is answered, and the page says that it is muted."""
+    page.find("#connect").click()
+    page.until(lambda: page.state == "hearing")
+    page.find("#mute").click()
+    muted = page.find("#state").text
+    page.until(lambda: page.state == "speaking")
+    page.until(lambda: page.find("#state").text == "Muted")
+
+    assert "Muted" == muted
+    assert "Unmute" == page.find("#mute").accessible_name
+
+
+def test_a_question_that_is_no_recording_is_refused(page: Page) -> None:
+    """The view for files says in words which it takes."""
+    status, words = page.run("""
+        const form = new FormData();
+        form.append("question", new Blob(["no sound"]));
+        const answer = fetch("/speak", { method: "POST", body: form });
+        return answer.then(async (answer) => [answer.status, await answer.text()]);
+    """)
+
+    assert 415 == status
+    assert "WAV file" in words
 
 
 def test_everything_has_a_name(page: Page) -> None:
@@ -376,16 +338,12 @@ def test_everything_has_a_name(page: Page) -> None:
 @pytest.mark.parametrize("width", [320, 390, 1200])
 def test_the_page_fits(page: Page, width: int) -> None:
     """Nothing is cut off at the side, on a phone neither."""
-    metrics = {"width": width, "height": 700, "deviceScaleFactor": 1, "mobile": False}
-    page.browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
-    try:
+    with page.sized(width, 700):
         page.write("Hello")
         page.until(lambda: "You said: Hello" in page.entries("model"))
 
         assert width >= page.run("return document.documentElement.scrollWidth")
         assert 700 >= page.run("return document.documentElement.scrollHeight")
-    finally:
-        page.browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
 
 
 def test_a_restart_of_the_server_is_survived(

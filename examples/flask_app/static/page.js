@@ -1,7 +1,8 @@
 import { Realtime } from "./realtime.js";
 
 const $ = (id) => document.getElementById(id);
-const realtime = new Realtime({ url: document.body.dataset.url });
+const { url, user } = document.body.dataset;
+const realtime = new Realtime({ url });
 const log = $("conversation");
 const shown = new Map(); // what is on the page, by its id
 
@@ -13,13 +14,13 @@ function entry(id, kind, who) {
     const article = document.createElement("article");
     article.className = `entry ${kind}`;
     const name = document.createElement("h2");
-    name.textContent = who;
     const words = document.createElement("p");
     article.append(name, words);
-    shown.set(id, { article, words });
+    shown.set(id, { article, name, words });
     log.append(article);
     follow();
   }
+  write(shown.get(id).name, who);
   return shown.get(id);
 }
 
@@ -37,84 +38,106 @@ function write(words, text) {
   follow();
 }
 
-function heard({ id, text, final }) {
-  const { article, words } = entry(id, "user", "You");
+function heard({ id, text, final, pending = false, failed = false }) {
+  const { article, words } = entry(id, "user", pending ? "You – being sent…" : "You");
+  if (failed) {
+    article.remove();
+    shown.delete(id);
+    $("text").value = `${$("text").value} ${text}`.trim();
+    return;
+  }
   const silent = final && !text;
   article.ariaBusy = String(!final);
   article.classList.toggle("unclear", silent);
+  article.classList.toggle("pending", pending);
+  if (pending) log.append(article); // after what comes in before it
   write(words, silent ? "(not understood)" : text || "…");
 }
 
 function said({ id, text, final, interrupted, spoken }) {
   if (!text && !shown.has(id)) return;
   const { article, words } = entry(id, "model", "Model");
-  // What is spoken need not be read out as well.
-  article.ariaLive = spoken ? "off" : "polite";
+  // What is spoken need not be read out as well, unless it is not heard.
+  article.ariaLive = spoken && !$("announce").checked ? "off" : "polite";
   article.ariaBusy = String(!final);
   article.classList.toggle("interrupted", interrupted);
   write(words, interrupted ? `${text.trimEnd()} —` : text);
 }
 
 function called({ id, name, args, output, done }) {
-  const { article, words } = entry(id, "tool", done ? "Looked up" : "Looking up");
-  article.firstChild.textContent = done ? "Looked up" : "Looking up…";
-  const given = args && args !== "{}" ? Object.values(JSON.parse(args)).join(", ") : "";
+  const { words } = entry(id, "tool", done ? "Looked up" : "Looking up…");
+  const given = args ? Object.values(parse(args) ?? {}).join(", ") : "";
   const question = `${name.replaceAll("_", " ")}${given ? `: ${given}` : ""}`;
   write(words, output ? `${question} → ${plain(output)}` : question);
 }
 
 function plain(output) {
+  const value = parse(output);
+  if (value?.error) return `it failed: ${value.error}`;
+  return typeof value === "string" ? value : output;
+}
+
+/** What a model or a function has written may be cut short. */
+function parse(text) {
   try {
-    const value = JSON.parse(output);
-    if (value?.error) return `it failed: ${value.error}`;
-    return typeof value === "string" ? value : output;
+    return JSON.parse(text);
   } catch {
-    return output;
+    return null;
   }
 }
 
-function restored({ items, resumed }) {
-  if (resumed || !shown.size) {
+function restored({ items, resumed, forgotten }) {
+  if (resumed) {
     for (const { article } of shown.values()) article.remove();
     shown.clear();
-    for (const { id, role, text } of items) {
-      const mine = role === "user";
-      write(entry(id, mine ? "user" : "model", mine ? "You" : "Model").words, text);
-    }
-    return;
+  } else if (log.querySelector(".entry:not(.pending)")) {
+    const words = forgotten
+      ? "The server has forgotten what was said before."
+      : "A new conversation.";
+    write(entry(`new-${shown.size}`, "note", "").words, words);
   }
-  const id = `new-${shown.size}`;
-  write(entry(id, "note", "").words, "The server has forgotten what was said before.");
+  for (const { id, role, text } of items) {
+    const mine = role === "user";
+    write(entry(id, mine ? "user" : "model", mine ? "You" : "Model").words, text);
+  }
 }
 
 // The state
 
-function become({ state, words }) {
-  const off = state === "off" || (state === "connecting" && !realtime.started);
-  const push = realtime.turns === "push";
-  document.body.dataset.state = state;
-  $("state").dataset.state = state;
-  $("state").textContent = words;
+function render({ state, words }) {
+  const off = state === "off";
   // Read out is only how the line is: who speaks, one hears.
   const down = ["off", "connecting", "waiting"].includes(state);
-  const line = down ? words : "Connected";
-  if ($("line").textContent !== line) $("line").textContent = line;
+  const push = realtime.turns === "push";
+  const { hasMicrophone, isAsking, muted, pressed } = realtime;
+  const canSpeak = hasMicrophone && !off && state !== "connecting";
+  const askFor = isAsking
+    ? "Asking for the microphone…"
+    : hasMicrophone ? "Connecting…" : "Turn on the microphone";
   const focused = document.activeElement;
+  $("state").dataset.state = state;
+  write($("state"), words);
+  write($("line"), down || words === "Muted" ? words : "Connected");
   $("connect").hidden = !off;
-  $("connect").textContent = state === "connecting" ? "Connecting…" : "Start talking";
-  $("end").hidden = off;
-  $("push").hidden = off || !push || !realtime.hasMicrophone;
-  $("push-help").hidden = $("push").hidden;
-  $("mute").hidden = off || push || !realtime.hasMicrophone;
-  $("stop").hidden = off;
-  $("stop").disabled = !["speaking", "thinking"].includes(state);
+  $("microphone").hidden = off || canSpeak;
+  write($("microphone"), askFor);
+  $("push").hidden = $("push-help").hidden = !push || !canSpeak;
+  $("push").ariaPressed = String(pressed);
+  $("push").ariaDisabled = String(down);
+  write($("push"), pressed ? "Release to send" : "Hold to talk");
+  $("mute").hidden = push || !canSpeak;
+  write($("mute"), muted ? "Unmute" : "Mute");
+  $("stop").hidden = $("stop-help").hidden = $("end").hidden = off;
+  // Not disabled: it would lose the focus when it has been used.
+  $("stop").ariaDisabled = String(!["speaking", "thinking"].includes(state));
   // The focus must not get lost with a button that disappears.
-  if (focused?.hidden) ($("push").hidden ? $("end") : $("push")).focus();
-  if (focused === $("end") && off) $("connect").focus();
+  const next = ["connect", "push", "microphone", "mute", "end"].map($);
+  if (focused?.hidden) next.find((button) => !button.hidden).focus();
 }
 
-function tell({ words }) {
-  $("problem").textContent = words;
+function tell({ words, code }) {
+  write($("problem-words"), words);
+  $("login").hidden = code !== 4401;
   $("problem").hidden = !words;
 }
 
@@ -124,7 +147,7 @@ realtime.addEventListener("heard", ({ detail }) => heard(detail));
 realtime.addEventListener("said", ({ detail }) => said(detail));
 realtime.addEventListener("call", ({ detail }) => called(detail));
 realtime.addEventListener("restored", ({ detail }) => restored(detail));
-realtime.addEventListener("state", ({ detail }) => become(detail));
+realtime.addEventListener("state", ({ detail }) => render(detail));
 realtime.addEventListener("problem", ({ detail }) => tell(detail));
 realtime.addEventListener("level", ({ detail }) => {
   $("level-in").value = scale(detail.heard);
@@ -133,50 +156,33 @@ realtime.addEventListener("level", ({ detail }) => {
 
 // What the user does
 
-$("connect").onclick = () => {
-  if (realtime.state !== "off") return;
-  tell({ words: "" });
-  realtime.start();
-};
+$("connect").onclick = () => realtime.start();
+$("microphone").onclick = () => realtime.openMicrophone();
 $("end").onclick = () => realtime.end();
 $("stop").onclick = () => realtime.interrupt();
-$("mute").onclick = () => {
-  realtime.setMuted(!realtime.muted);
-  $("mute").ariaPressed = String(realtime.muted);
-  $("mute").textContent = realtime.muted ? "Muted" : "Mute";
-};
+$("mute").onclick = () => realtime.setMuted(!realtime.muted);
 
 for (const radio of document.getElementsByName("turns")) {
   radio.onchange = () => realtime.setTurns(radio.value);
 }
 
 const button = $("push");
-const press = () => {
-  button.ariaPressed = "true";
-  button.textContent = "Release to send";
-  realtime.press();
-};
-const release = () => {
-  button.ariaPressed = "false";
-  button.textContent = "Hold to talk";
-  realtime.release();
-};
+const release = () => realtime.release();
 button.onpointerdown = (event) => {
   button.setPointerCapture(event.pointerId);
-  press();
+  realtime.press();
 };
-button.onpointerup = button.onpointercancel = release;
+button.onpointerup = button.onpointercancel = button.onblur = release;
 button.oncontextmenu = (event) => event.preventDefault(); // a long touch is no click
 button.onkeydown = (event) => {
   if ((event.key === " " || event.key === "Enter") && !event.repeat) {
     event.preventDefault();
-    press();
+    realtime.press();
   }
 };
 button.onkeyup = (event) => {
   if (event.key === " " || event.key === "Enter") release();
 };
-button.onblur = () => realtime.pressed && release();
 
 document.onkeydown = (event) => {
   if (event.key === "Escape") realtime.interrupt();
@@ -184,13 +190,23 @@ document.onkeydown = (event) => {
 
 $("write").onsubmit = (event) => {
   event.preventDefault();
-  const text = $("text").value.trim();
-  if (!text) return;
-  tell({ words: "" });
-  realtime.write(text);
+  const text = $("text").value;
   $("text").value = "";
+  realtime.write(text);
 };
 
-document.querySelector("header form").onsubmit = () => realtime.end();
+$("announce").checked = localStorage.getItem("announce") === "yes";
+$("announce").onchange = () =>
+  localStorage.setItem("announce", $("announce").checked ? "yes" : "no");
+
+// What was not sent is still there after a login.
+const draft = `draft:${user}`;
+$("text").value = sessionStorage.getItem(draft) ?? "";
+addEventListener("pagehide", () => sessionStorage.setItem(draft, $("text").value));
+
+document.querySelector("header form").onsubmit = () => {
+  realtime.end();
+  $("text").value = "";
+};
 realtime.turns = document.querySelector("[name=turns]:checked").value;
 globalThis.realtime = realtime; // to look at in the console
