@@ -515,9 +515,12 @@ def test_an_open_page_in_front_of_nobody_ends(
         ThreadPoolExecutor(1) as pool,
     ):
         closed = pool.submit(browser.wait_closed)
-        while not wait([closed], timeout=0.05).done:
+        for _ in range(200):
+            if wait([closed], timeout=0.05).done:
+                break
             browser.throw(message)
 
+        assert closed.done()
         assert 4408 == closed.result()[0]
 
 

@@ -58,7 +58,7 @@ class Limits:
         send_timeout: Seconds in which a browser has to take something.
         conversation_bytes: Bytes of a conversation that is kept for a browser that
             comes back. Of a longer one the oldest items are let go. An hour of talking
-            takes about a quarter of it.
+            takes less than half of it.
     """
 
     sessions: int = 100
