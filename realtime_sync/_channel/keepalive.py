@@ -93,26 +93,19 @@ class Heartbeat:
     # For the writer
 
     def until_due(self) -> float | None:
-        """Return the seconds until `ping_due()` may change."""
-        interval, timeout = self.keepalive.interval, self.keepalive.timeout
+        """Return the seconds until the next ping is due; None if none ever is."""
+        interval = self.keepalive.interval
         if interval is None:
             return None
-        now, due = monotonic(), self._pinged_at + interval
-        if due <= now and timeout is not None:  # the last ping is unanswered
-            due = self._pinged_at + max(interval, timeout)
-        return max(0.0, due - now)
+        return max(0.0, self._pinged_at + interval - monotonic())
 
     def ping_due(self) -> bool:
         """Tell whether it is time to ping; from then on the answer is awaited."""
-        interval, timeout = self.keepalive.interval, self.keepalive.timeout
-        now = monotonic()
+        interval, now = self.keepalive.interval, monotonic()
         if interval is None or now < self._pinged_at + interval:
             return False
-        unanswered = self._heard_at < self._asked_at
-        if unanswered and timeout is not None and now < self._pinged_at + timeout:
-            return False
         self._pinged_at = now
-        if not unanswered:
+        if self._heard_at >= self._asked_at:
             self._asked_at = now
         return True
 
