@@ -43,6 +43,8 @@ def _threads() -> set[threading.Thread]:
         thread
         for thread in threading.enumerate()
         if not thread.daemon or thread.name.startswith(_OURS)
+        # Python lists a thread for ever whose start was interrupted before it began.
+        if thread.ident is not None
     }
 
 

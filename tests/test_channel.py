@@ -67,6 +67,18 @@ def flush_for_ever(connection: RealtimeConnection) -> None:
         connection.flush(WAIT)
 
 
+class ReleasedTransport(FakeTransport):
+    """Tells when nobody uses it any more."""
+
+    def __init__(self, *events: Any) -> None:
+        super().__init__(*events)
+        self.gone = threading.Event()
+
+    def release(self) -> None:
+        super().release()
+        self.gone.set()
+
+
 WAITERS: dict[str, Waiter] = {
     "recv": receive_all,
     "wait_for": lambda connection: connection.wait_for(
@@ -126,6 +138,29 @@ def _quick(transport: FakeTransport) -> Iterator[RealtimeConnection]:
         transport, close_timeout=SOON, max_queue=10_000
     ) as connection:
         yield connection
+
+
+@pytest.mark.parametrize("role", ["writer", "reader"])
+@pytest.mark.parametrize("begun", [False, True])
+def test_interrupted_while_the_threads_start(
+    monkeypatch: pytest.MonkeyPatch, role: str, begun: bool
+) -> None:
+    """Ctrl-C amid the start of a thread, of which it is not known whether it runs."""
+    start = threading.Thread.start
+
+    def interrupted(thread: threading.Thread) -> None:
+        if not thread.name.endswith(role):
+            return start(thread)
+        if begun:
+            start(thread)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(threading.Thread, "start", interrupted)
+    transport = ReleasedTransport(scripted.created())
+    with pytest.raises(KeyboardInterrupt):
+        scripted.connect(transport)
+
+    assert transport.gone.wait(WAIT)
 
 
 class TestEnd:

@@ -122,8 +122,12 @@ class Channel:
     def start(self) -> None:
         """Start both threads. Nobody else uses the transport from now on."""
         self._link.queue.outlet = self._writer.send_at_once
-        for thread in self.threads:
-            thread.start()
+        try:
+            for thread in self.threads:
+                thread.start()
+        except BaseException:  # Ctrl-C, or the system has no room for another thread
+            self._link.dismiss()
+            raise
 
     def note_expired(self) -> None:
         """Remember that the server called the session expired; its close follows."""
@@ -175,8 +179,9 @@ class Channel:
         self._link.abort()
 
     def _run(self, run: Callable[[], None]) -> None:
-        self._on_thread()
-        run()
+        if self._link.enter():
+            self._on_thread()
+            run()
 
     def _join(self, deadline: Deadline) -> None:
         for thread in self.threads:

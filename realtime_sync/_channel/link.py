@@ -42,6 +42,7 @@ Direction = Literal["sent", "received"]
 Tap = Callable[[Direction, bytes], None]
 
 _FAREWELL = 1.0  # seconds for a writer to leave a session that nobody needs any more
+_THREADS = 2
 _BROKEN = 1006  # RFC 6455, 7.4.1: no close frame arrived
 
 
@@ -98,7 +99,9 @@ class Link:
         self._terminal: ConnectionClosed | None = None
         self._close_deadline = Deadline(None)
         self._parked = False  # whether the writer has left the transport alone
+        self._inside = 0  # threads that have begun, and not ended
         self._left = 0  # threads that have ended
+        self._dismissed = False  # whether no others are expected
 
     # The end
 
@@ -160,16 +163,32 @@ class Link:
             if transport is not None:
                 transport.abort()
 
+    def enter(self) -> bool:
+        """Take note that a thread has begun; False if it is not expected any more."""
+        with self.monitor.lock:
+            if self._dismissed:
+                return False
+            self._inside += 1
+            return True
+
     def leave(self) -> None:
         """Take note that a thread has ended; the last one releases the transport."""
         with self.monitor.lock:
             self._left += 1
-            last = self._left == 2
+            self._inside -= 1
+            last = self._left == _THREADS or (self._dismissed and not self._inside)
             self.changed.notify_all()
-        if last and self.transport is not None:
-            self.transport.abort()
-            with self.queue.sending:
-                self.transport.release()
+        if last:
+            self._release()
+
+    def dismiss(self) -> None:
+        """Expect no thread that has not begun: Ctrl-C came while they were started."""
+        with self.monitor.lock:
+            self._dismissed = True
+            nobody = not self._inside
+        self.abort()
+        if nobody:
+            self._release()
 
     # The transport, for the writer
 
@@ -296,6 +315,12 @@ class Link:
             self._parked = True
             self.changed.notify_all()
         self.changed.wait_for(until)
+
+    def _release(self) -> None:
+        if self.transport is not None:
+            self.transport.abort()
+            with self.queue.sending:
+                self.transport.release()
 
     def _is_writer_off(self) -> bool:
         return self._parked or self._left > 0

@@ -8,6 +8,7 @@ it reads is still heard.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import selectors
 import socket
@@ -75,6 +76,22 @@ class EmulatorConnection(ServerConnection):
             for start in range(0, len(data), step):
                 self.socket.sendall(data[start : start + step])
                 time.sleep(len(data[start : start + step]) / self.bytes_per_second)
+
+    def close_socket(self) -> None:
+        """
+        Close the socket when nobody is in it any more.
+
+        Otherwise TLS, which knows no more than its number, would go on to write or read
+        where the next connection has been given that.
+        """
+        with contextlib.suppress(OSError):  # wakes them
+            socket.socket.shutdown(self.socket, socket.SHUT_RDWR)
+        if threading.current_thread() is not self.recv_events_thread:
+            self.recv_messages.close()  # that thread may be waiting for room
+            self.recv_events_thread.join()
+        with self.protocol_mutex:  # whoever sends holds it
+            self.socket.close()
+        super().close_socket()
 
 
 class Carrier:

@@ -11,12 +11,14 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 from emulated import SILENCE, TONES, said, types
 from openai_models import check_event
 from sockets import GA, TIMEOUT, UPGRADE, emulator_threads, peer_of, quick
 from websockets.exceptions import ConnectionClosed
+from websockets.server import ServerProtocol
 
 from realtime_sync.emulator import (
     EmulatorSettings,
@@ -25,9 +27,11 @@ from realtime_sync.emulator import (
     Reply,
     Turn,
 )
+from realtime_sync.emulator._carrier import EmulatorConnection
 
 
 OPEN_FILES = Path("/proc/self/fd")  # Linux only
+NO_SERVER: Any = None
 
 
 def frame(payload: bytes) -> bytes:
@@ -168,6 +172,50 @@ class TestLife:
             code, _ = emulator.wait_for_session().wait_closed()
 
         assert 1006 == code
+
+
+class BusySocket(socket.socket):
+    """A socket whose sending lasts until it is told to end."""
+
+    def __init__(self, *arguments: Any, **settings: Any) -> None:
+        super().__init__(*arguments, **settings)
+        self.sending = threading.Event()
+        self.go_on = threading.Event()
+        self.happened: list[str] = []
+
+    def sendall(self, *_: Any) -> None:
+        self.sending.set()
+        self.go_on.wait(TIMEOUT)
+        self.happened.append("sent")
+
+    def close(self) -> None:
+        if self.fileno() >= 0:
+            self.happened.append("closed")
+        super().close()
+
+
+def test_the_descriptor_is_not_given_away_under_a_sender() -> None:
+    """A socket is closed when nobody sends, or TLS would send to somebody else."""
+    far, other = socket.socketpair()
+    near = BusySocket(other.family, other.type, other.proto, other.detach())
+    connection = EmulatorConnection(near, ServerProtocol(), server=NO_SERVER)
+
+    def send() -> None:
+        with connection.protocol_mutex:
+            connection.socket.sendall(b"hello")
+
+    sender = threading.Thread(target=send)
+    sender.start()
+    assert near.sending.wait(TIMEOUT)
+    far.close()
+    closer = threading.Thread(target=connection.close_socket)
+    closer.start()
+    connection.recv_events_thread.join(0.05)  # it waits for the sender
+    near.go_on.set()
+    for thread in (sender, closer, connection.recv_events_thread):
+        thread.join(TIMEOUT)
+
+    assert ["sent", "closed"] == near.happened
 
 
 class TestSessions:
