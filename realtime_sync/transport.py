@@ -17,6 +17,7 @@ import functools
 import os
 import ssl
 from collections.abc import Mapping, Sequence
+from time import monotonic
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -170,6 +171,7 @@ class WebSocketTransport(Transport):
                 return self._stream.flush()
             except BlockingIOError:
                 self._writable.wait(deadline.remaining())
+                self.took_at = monotonic()
             except _FOREIGN as exc:
                 raise self._closed(exc) from exc
 

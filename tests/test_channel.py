@@ -25,7 +25,7 @@ from realtime_sync import (
 )
 from realtime_sync._channel.inbox import Inbox
 from realtime_sync._channel.keepalive import Keepalive
-from realtime_sync.transport import CLOSE, PING, PONG, TEXT, FakeTransport, Frame
+from realtime_sync.transport import CLOSE, PING, PONG, FakeTransport, Frame
 
 
 AUDIO = bytes(4_000)
@@ -602,26 +602,6 @@ class TestKeepalive:
             assert not connection.wait_closed(4 * SOON)
             go_on.set()
             assert connection.wait_closed(WAIT)
-
-    def test_large_message(self) -> None:
-        """What is large has an interval more to leave, as no ping can be answered."""
-        transport = FakeTransport(scripted.created())
-        with scripted.connect(transport, ping_interval=WAIT) as connection:
-            heartbeat = connection._channel.heartbeat
-            stuck_from: list[float] = []
-
-            def note(frames: Sequence[Frame], timeout: float | None = None) -> None:
-                assert heartbeat.stuck_from is not None
-                stuck_from.append(heartbeat.stuck_from - monotonic())
-
-            transport.send = note  # type: ignore[method-assign]
-            writer = connection._channel._writer
-            for size in (1 << 16, 1 << 20):
-                writer._send(transport, [(TEXT, bytes(size))])
-            del transport.send  # type: ignore[method-assign]
-
-        small, large = stuck_from
-        assert small <= 0.0 < WAIT / 2 < large
 
     def test_silence_while_a_pause_is_looked_for(self) -> None:
         """To look at the clock of the session is not to have heard something."""

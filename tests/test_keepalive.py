@@ -5,9 +5,11 @@ from __future__ import annotations
 import pytest
 
 from realtime_sync._channel.keepalive import Heartbeat, Keepalive
+from realtime_sync.transport import FakeTransport
 
 
 INTERVAL, TIMEOUT = 3.0, 1.0
+TRANSPORT = FakeTransport()
 
 
 class Clock:
@@ -78,7 +80,8 @@ def test_stuck(
     longest: float,
 ) -> None:
     """What does not leave keeps a ping from leaving, which counts as sent then."""
-    heartbeat.stuck_from = clock.now = stuck_from
+    clock.now = stuck_from
+    heartbeat.sending = TRANSPORT, stuck_from
 
     assert listen_in_vain(heartbeat, clock, longest).startswith(
         "nothing arrived for 4 s"
@@ -86,11 +89,23 @@ def test_stuck(
     assert told_at == clock.now
 
 
+def test_bytes_that_leave(heartbeat: Heartbeat, clock: Clock) -> None:
+    """While the network takes bytes a ping could not be sent, nor be answered."""
+    transport = FakeTransport()
+    heartbeat.sending = transport, 0.5
+    listen_until(heartbeat, clock, 3.9)
+    transport.took_at = 3.9
+    listen_until(heartbeat, clock, 4.8)
+    listen_in_vain(heartbeat, clock)
+
+    assert 4.9 == pytest.approx(clock.now)
+
+
 def test_stuck_behind_a_ping(heartbeat: Heartbeat, clock: Clock) -> None:
     """What gets stuck behind a ping gives its answer no more time."""
     ping(heartbeat, clock, 3.0)
     listen_until(heartbeat, clock, 3.5)
-    heartbeat.stuck_from = 3.5
+    heartbeat.sending = TRANSPORT, 3.5
     listen_in_vain(heartbeat, clock)
 
     assert 4.0 == clock.now
@@ -98,9 +113,10 @@ def test_stuck_behind_a_ping(heartbeat: Heartbeat, clock: Clock) -> None:
 
 def test_sent_after_all(heartbeat: Heartbeat, clock: Clock) -> None:
     """A ping that could leave late has its time from then on."""
-    heartbeat.stuck_from = clock.now = 2.5
+    clock.now = 2.5
+    heartbeat.sending = TRANSPORT, 2.5
     listen_until(heartbeat, clock, 3.5)
-    heartbeat.stuck_from = None
+    heartbeat.sending = None
     ping(heartbeat, clock, 3.5)
     listen_in_vain(heartbeat, clock)
 
@@ -109,7 +125,7 @@ def test_sent_after_all(heartbeat: Heartbeat, clock: Clock) -> None:
 
 def test_whatever_arrives(heartbeat: Heartbeat, clock: Clock) -> None:
     """While anything arrives nothing is told, however long the sending takes."""
-    heartbeat.stuck_from = 0.0
+    heartbeat.sending = TRANSPORT, 0.0
     for clock.now in (2.0, 5.0, 8.0):
         assert heartbeat.listen()
         heartbeat.heard()
@@ -123,7 +139,8 @@ def test_busy(heartbeat: Heartbeat, clock: Clock, stuck: bool) -> None:
     """Only time in which the reader listens counts, from the ping on."""
     listen_until(heartbeat, clock, 2.5)
     if stuck:
-        heartbeat.stuck_from = clock.now = 3.0
+        clock.now = 3.0
+        heartbeat.sending = TRANSPORT, 3.0
     else:
         ping(heartbeat, clock, 3.0)
     for clock.now in (50.0, 100.0):  # it comes back, twice, and listens for a moment
@@ -166,7 +183,7 @@ def test_late_answer(clock: Clock) -> None:
 def test_never(clock: Clock, interval: float | None, timeout: float | None) -> None:
     """Without an interval or a timeout nothing is ever told."""
     heartbeat = Heartbeat(Keepalive(interval=interval, timeout=timeout))
-    heartbeat.stuck_from = 0.0
+    heartbeat.sending = TRANSPORT, 0.0
     clock.now = 1e6
 
     assert heartbeat.listen() is None

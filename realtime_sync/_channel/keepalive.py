@@ -6,6 +6,8 @@ from time import monotonic
 
 import attrs
 
+from ..transport import Transport
+
 
 __all__ = ["Heartbeat", "Keepalive"]
 
@@ -34,14 +36,14 @@ class Heartbeat:
     is one word: no lock is needed.
 
     Attributes:
-        stuck_from: From when on what is being sent keeps pings from being sent; None
+        sending: What is sending, and since when, so that no ping can be sent; None
             while nothing is.
         latency: Seconds from the last answered ping to its pong, or None.
     """
 
     def __init__(self, keepalive: Keepalive) -> None:
         self.keepalive = keepalive
-        self.stuck_from: float | None = None
+        self.sending: tuple[Transport, float] | None = None
         self.latency: float | None = None
         self.begin()
 
@@ -113,9 +115,10 @@ class Heartbeat:
         """Return when the server was asked for the sign of life that is missing."""
         if self._heard_at < self._asked_at:
             return self._asked_at
-        stuck_from = self.stuck_from
-        if stuck_from is None:
+        sending = self.sending
+        if sending is None:
             return None
+        transport, began = sending
         # A ping has to wait behind what is being sent. When that does not leave, the
         # ping would not, either: it counts as sent when it was due.
-        return max(self._heard_at + interval, stuck_from)
+        return max(self._heard_at + interval, began, transport.took_at)

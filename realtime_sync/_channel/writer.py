@@ -20,8 +20,6 @@ __all__ = ["Writer"]
 
 logger = logging.getLogger("realtime_sync.channel")
 
-_LARGE = 1 << 17  # bytes that may take long to leave, though the network lives
-
 
 class Writer:
     """
@@ -36,7 +34,6 @@ class Writer:
         self._link = link
         self._heartbeat = link.heartbeat
         self._recovers = recovers
-        self._rest = 0  # bytes of the frame that a caller's thread could not send
 
     def run(self) -> None:
         """Write until the end; the body of the thread."""
@@ -60,8 +57,6 @@ class Writer:
         """Send on the caller's thread; see `SendQueue.outlet`."""
         transport = self._link.transport
         sent = transport is not None and transport.try_send((frame,))
-        if not sent:
-            self._rest = len(frame[1])
         if self._link.taps:
             self._tell_sent((frame,))
         return sent
@@ -96,16 +91,12 @@ class Writer:
     def _send(self, transport: Transport, frames: Sequence[Frame]) -> None:
         """Send, for as long as the reader hears something; see `Heartbeat`."""
         link, heartbeat = self._link, self._heartbeat
-        size = sum(len(payload) for _, payload in frames) + self._rest
-        # No ping can be sent in the meantime, and so none can be answered.
-        grace = heartbeat.keepalive.interval or 0.0 if size > _LARGE else 0.0
-        heartbeat.stuck_from = monotonic() + grace
+        heartbeat.sending = transport, monotonic()
         try:
             is_open = link.state is State.OPEN
             transport.send(frames, None if is_open else link.close_timeout)
         finally:
-            heartbeat.stuck_from = None
-        self._rest = 0
+            heartbeat.sending = None
 
     def _keep_alive(self, transport: Transport) -> None:
         """Ping when it is time."""

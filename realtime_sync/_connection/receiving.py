@@ -71,7 +71,9 @@ class Receiving:
             event_type: A class (`ServerEvent` for all events) or a wire type. One that
                 this version does not know is logged, for it may be a slip.
             callback: Called with the event.
-            executor: Runs this callback instead, one event at a time and in order.
+            executor: Runs this callback instead, one event at a time and in order. When
+                16,384 events wait for it the oldest are dropped, and `on_error()` is
+                told.
 
         Raises:
             TypeError: It is no such class, no plain function, or no executor.

@@ -51,7 +51,13 @@ class Transport(abc.ABC):
     Sending may be interrupted anywhere by an exception from outside, such as
     `KeyboardInterrupt` on the main thread. Then each frame has been taken over or not,
     as a whole, and the next call goes on with what has not left yet.
+
+    Attributes:
+        took_at: When a network that was full last took bytes of a `send()`, on the
+            clock of `monotonic()`; a transport that does not know leaves it.
     """
+
+    took_at = float("-inf")
 
     @abc.abstractmethod
     def connect(self, request: ConnectRequest) -> Mapping[str, str]:
