@@ -17,7 +17,7 @@ from collections.abc import Callable
 from ._deadline import Deadline
 
 
-__all__ = ["Condition", "Flag"]
+__all__ = ["Condition", "Flag", "start_thread"]
 
 # Ctrl-C that comes just before the main thread falls asleep does not wake it, and on
 # Windows it never does. So it looks now and then.
@@ -104,6 +104,22 @@ class Flag:
     def wait(self, timeout: float | None = None) -> bool:
         """Wait until it is set, for *timeout* seconds at most; tell whether it is."""
         return self._changed.wait_for(self.is_set, timeout)
+
+
+def start_thread(thread: threading.Thread) -> None:
+    """
+    Start *thread*.
+
+    `Thread.start()` waits by the means that are described above, and makes a
+    `RuntimeError` of Ctrl-C now and then; here it stays `KeyboardInterrupt`. Either way
+    nobody knows then whether the thread runs.
+    """
+    try:
+        thread.start()
+    except RuntimeError as exc:
+        if isinstance(exc.__context__, KeyboardInterrupt):
+            raise KeyboardInterrupt from exc
+        raise
 
 
 def _nap(left: float | None) -> float:

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable
 
 from ._deadline import Deadline
-from ._waiting import Condition
+from ._waiting import Condition, start_thread
 
 
 __all__ = ["WorkerPool"]
@@ -51,7 +51,7 @@ class WorkerPool:
             self._changed.notify_all()
             thread = self._new_thread()
         if thread is not None:
-            thread.start()  # outside of the lock: it waits for the thread
+            start_thread(thread)  # outside of the lock: it waits for the thread
         return True
 
     def _new_thread(self) -> threading.Thread | None:

@@ -371,6 +371,18 @@ class TestClose:
         assert [str(number) for number in range(100)] == sent
         assert CLOSE == transport.frames[-1][0]
 
+    def test_stuck_writer(self, transport: FakeTransport) -> None:
+        """A callback closes in time, though the server reads nothing any more."""
+        with scripted.connect(
+            transport, close_timeout=SOON, ping_interval=None
+        ) as connection:
+            transport.stall()
+            connection.append_input_audio(AUDIO)  # its writer waits for the network
+            connection.on(ResponseOutputTextDelta, lambda event: connection.close())
+            transport.feed(scripted.delta("a"))
+
+            assert connection.wait_closed(WAIT)
+
     def test_busy_callback(self, transport: FakeTransport, caplog: Any) -> None:
         """A callback that holds the reader delays the close for so long at most."""
         go_on, busy = threading.Event(), threading.Event()

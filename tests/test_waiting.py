@@ -11,7 +11,7 @@ import pytest
 from interrupts import Interrupts, interrupting, needs_timer
 from sleepers import await_sleepers
 
-from realtime_sync._waiting import Condition, Flag
+from realtime_sync._waiting import Condition, Flag, start_thread
 
 
 WAIT = 60.0  # seconds that a correct run never needs
@@ -27,6 +27,31 @@ def _changed() -> Condition:
 def _pool() -> Iterator[ThreadPoolExecutor]:
     with ThreadPoolExecutor(8) as pool:
         yield pool
+
+
+class TornThread(threading.Thread):
+    """Its start is interrupted in the clean-up of threading's own condition."""
+
+    def start(self) -> None:
+        try:
+            raise KeyboardInterrupt
+        finally:
+            raise RuntimeError("release unlocked lock")
+
+
+def test_interrupted_start() -> None:
+    """Ctrl-C while a thread is started is no other error."""
+    with pytest.raises(KeyboardInterrupt):
+        start_thread(TornThread())
+
+
+def test_started_twice() -> None:
+    """What is wrong with a start is told as ever."""
+    thread = threading.Thread()
+    start_thread(thread)
+    thread.join(WAIT)
+    with pytest.raises(RuntimeError, match="once"):
+        start_thread(thread)
 
 
 class TestCondition:

@@ -17,6 +17,7 @@ from collections.abc import Callable, Sequence
 from .._deadline import Deadline
 from .._recovery.lifetime import Lifetime
 from .._recovery.recovery import Recovery
+from .._waiting import start_thread
 from ..errors import ConnectionClosed
 from ..transport import Frame, Transport
 from .absorber import Absorber
@@ -124,7 +125,7 @@ class Channel:
         self._link.queue.outlet = self._writer.send_at_once
         try:
             for thread in self.threads:
-                thread.start()
+                start_thread(thread)
         except BaseException:  # Ctrl-C, or the system has no room for another thread
             self._link.dismiss()
             raise

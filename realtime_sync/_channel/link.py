@@ -228,6 +228,10 @@ class Link:
             transport.abort()
         self._park(lambda: self.transport is not transport or self.is_closed())
 
+    def close_left(self) -> float | None:
+        """Return the seconds that are left for closing; None while nobody closes."""
+        return None if self.state is State.OPEN else self._close_deadline.left()
+
     def await_close(self) -> None:
         """Give the server the rest of the close timeout to answer the close frame."""
         if not self.changed.wait_for(self.is_closed, self._close_deadline.left()):

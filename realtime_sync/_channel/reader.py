@@ -169,14 +169,17 @@ class Reader:
         return None
 
     def _receive(self, timeout: float | None) -> None:
-        transport = self._link.transport
-        if transport is None or self._link.state is State.CLOSED:
-            raise self._link.error()
-        limit, due = self._heartbeat.listen(), self._lifetime.left()
-        if due is not None and (limit is None or due < limit):
-            limit = due
-        if timeout is not None and (limit is None or timeout < limit):
-            limit = timeout
+        link = self._link
+        if link.state is State.CLOSING and link.close_left() == 0.0:
+            link.abort()  # the writer is stuck, and who closed is a callback
+        transport = link.transport
+        if transport is None or link.state is State.CLOSED:
+            raise link.error()
+        limits = (self._heartbeat.listen(), self._lifetime.left(), link.close_left())
+        limit = timeout
+        for each in limits:
+            if each is not None and (limit is None or each < limit):
+                limit = each
         try:
             self._frames.extend(receive(transport, limit))
         except TimeoutError:

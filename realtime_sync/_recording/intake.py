@@ -17,7 +17,7 @@ from collections.abc import Callable
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
-from .._waiting import Flag
+from .._waiting import Flag, start_thread
 from ..reconnect import Notice
 from .format import Direction
 
@@ -102,7 +102,7 @@ class Intake:
 
     def start(self) -> None:
         """Start the thread."""
-        self._thread.start()
+        start_thread(self._thread)
 
     @property
     def lost(self) -> int:

@@ -24,6 +24,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from .._deadline import Deadline
+from .._waiting import start_thread
 from ..errors import ConnectError
 from .stream import SocketStream, Stream
 from .tls import TlsStream
@@ -161,7 +162,7 @@ class Line:
         # A daemon: the interpreter does not wait for the system's resolver.
         name = f"realtime_sync resolver {host}"
         resolver = threading.Thread(target=look_up, name=name, daemon=True)
-        resolver.start()
+        start_thread(resolver)
         answer = self._await_answer(answers)
         resolver.join()
         if isinstance(answer, Exception):
