@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Callable, Iterable, Mapping
-from numbers import Real
 from typing import TYPE_CHECKING, Any, TypeAlias, TypedDict
 
-import attrs
-
-from ._checks import check_count, not_this
+from ._checks import Check, Kind, Range, not_this
 from .protocol.sessions import RealtimeSession
 from .reconnect import ReconnectPolicy
 
@@ -22,7 +19,6 @@ if TYPE_CHECKING:
 __all__ = [
     "FUNCTIONS",
     "HEADERS",
-    "MAKE_TRANSPORT",
     "RECONNECT",
     "SECONDS",
     "SECONDS_OR_NONE",
@@ -71,73 +67,47 @@ class ClientSettings(OtherSettings, total=False):
     api_version: str | None
 
 
-Validator: TypeAlias = "Callable[[Any, attrs.Attribute[Any], Any], None]"
+class _Functions(Check):
+    def check(self, name: str, value: object) -> None:
+        if not isinstance(value, Iterable):
+            expected = "a list of functions, or a mapping of names to functions"
+            raise not_this(f"{name} is {expected}", value)
+        for each in value.values() if isinstance(value, Mapping) else value:
+            if not callable(each):
+                raise not_this(f"{name} holds functions", each)
 
 
-def _that(fits: Callable[[Any], bool], expected: str) -> Validator:
-    """Return a validator; the value itself is in no message: it may be a secret."""
-
-    def check(_: object, attribute: attrs.Attribute[Any], value: Any) -> None:
-        if not fits(value):
-            raise not_this(f"{attribute.name} is {expected}", value)
-
-    return check
-
-
-def _seconds(expected: str, *, optional: bool) -> Validator:
-    def check(_: object, attribute: attrs.Attribute[Any], value: Any) -> None:
-        if value is None and optional:
-            return
-        if isinstance(value, bool) or not isinstance(value, Real):
-            raise not_this(f"{attribute.name} is {expected}", value)
-        if not float(value) > 0:
-            raise ValueError(f"{attribute.name} is {expected}, not {value}")
-
-    return check
+class _Headers(Check):
+    def check(self, name: str, value: object) -> None:
+        fits = isinstance(value, Mapping) and all(
+            isinstance(text, str) for pair in value.items() for text in pair
+        )
+        if not fits:
+            raise not_this(f"{name} is a mapping of str to str", value)
 
 
-def _size(_: object, attribute: attrs.Attribute[Any], value: Any) -> None:
-    check_count(attribute.name, value, 1)
+class _Telemetry(Check):
+    # By what it does: importing its class brings the libraries that few programs need.
+    def check(self, name: str, value: object) -> None:
+        if value is not None and not callable(getattr(value, "watch", None)):
+            raise not_this(f"{name} is a realtime_sync.Telemetry or None", value)
 
 
-def _functions(_: object, attribute: attrs.Attribute[Any], value: Any) -> None:
-    if not isinstance(value, Iterable):
-        expected = "a list of functions, or a mapping of names to functions"
-        raise not_this(f"{attribute.name} is {expected}", value)
-    for each in value.values() if isinstance(value, Mapping) else value:
-        if not callable(each):
-            raise not_this(f"{attribute.name} holds functions", each)
-
-
-def _are_headers(value: Any) -> bool:
-    return isinstance(value, Mapping) and all(
-        isinstance(text, str) for pair in value.items() for text in pair
-    )
-
-
-SECONDS = _seconds("a number of seconds above 0", optional=False)
-SECONDS_OR_NONE = _seconds(
-    "a number of seconds above 0, or None for no limit", optional=True
+FUNCTIONS = _Functions()
+HEADERS = _Headers()
+RECONNECT = Kind(ReconnectPolicy, "a ReconnectPolicy", or_none=True)
+SECONDS = Range(0, is_above=True, unit="seconds")
+SECONDS_OR_NONE = Range(0, is_above=True, or_none=True, unit="seconds")
+SESSION = Kind(
+    (RealtimeSession, Mapping),
+    "a RealtimeSession, a mapping in wire form,",
+    or_none=True,
 )
-SIZE: Validator = _size
-TEXT = _that(lambda value: value is None or isinstance(value, str), "a str, or None")
-SESSION = _that(
-    lambda value: value is None or isinstance(value, (RealtimeSession, Mapping)),
-    "a RealtimeSession or a mapping in wire form, or None",
+SIZE = Range(1, is_whole=True, unit="bytes")
+SSL_CONTEXT = Kind(
+    ssl.SSLContext,
+    "an ssl.SSLContext, such as ssl.create_default_context(cafile='ca.pem'),",
+    or_none=True,
 )
-FUNCTIONS: Validator = _functions
-HEADERS = _that(_are_headers, "a mapping of str to str")
-SSL_CONTEXT = _that(
-    lambda value: value is None or isinstance(value, ssl.SSLContext),
-    "an ssl.SSLContext, such as ssl.create_default_context(cafile='ca.pem'), or None",
-)
-RECONNECT = _that(
-    lambda value: value is None or isinstance(value, ReconnectPolicy),
-    "a ReconnectPolicy, or None to leave a lost connection lost",
-)
-# By what it does: importing its class brings the libraries that few programs need.
-TELEMETRY = _that(
-    lambda value: value is None or callable(getattr(value, "watch", None)),
-    "a realtime_sync.Telemetry, or None",
-)
-MAKE_TRANSPORT = _that(callable, "a function that returns a Transport")
+TELEMETRY = _Telemetry()
+TEXT = Kind(str, "a str", or_none=True)

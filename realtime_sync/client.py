@@ -19,6 +19,7 @@ from ._asking.shortcuts import Shortcuts
 from ._channel.inbox import MAX_UNREAD
 from ._channel.keepalive import Keepalive
 from ._channel.kept import MAX_KEPT
+from ._checks import FUNCTION
 from ._connection.base import BaseConnection
 from ._environment import settings_from_environment
 from ._logging import configure_logging
@@ -166,7 +167,7 @@ class RealtimeClient(Shortcuts):
         default=WebSocketTransport,
         kw_only=True,
         repr=False,
-        validator=valid.MAKE_TRANSPORT,
+        validator=FUNCTION,
     )
 
     def __attrs_post_init__(self) -> None:

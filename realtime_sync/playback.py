@@ -35,7 +35,7 @@ from numbers import Real
 from typing import Any, Literal
 
 from ._channel.monitor import Monitor
-from ._checks import check_amount, check_count, check_timeout, type_name
+from ._checks import check_amount, check_count, check_timeout, named
 from ._playback.feed import AudioFeed
 from ._playback.interruption import (
     Interruption,
@@ -391,7 +391,7 @@ class Playback:
             logger.error(
                 "flush() of the player returned %s, not the number of milliseconds "
                 "that were heard; its played_ms is believed instead",
-                type_name(heard),
+                named(heard),
             )
         return self._ask_player()
 

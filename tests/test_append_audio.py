@@ -145,7 +145,7 @@ def test_alaw_is_sent_as_it_was_meant() -> None:
         (["text"], TypeError, "not in str"),
         ("nowhere.wav", OSError, "nowhere.wav"),
         (io.StringIO("text"), TypeError, "rb"),
-        (7, TypeError, "int is no source of audio"),
+        (7, TypeError, "7 is no source of audio"),
     ],
     ids=[
         "cut",

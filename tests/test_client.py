@@ -55,21 +55,21 @@ def function() -> None:
 
 
 WRONG: list[tuple[dict[str, Any], str]] = [
-    ({"reconnect": False}, "a ReconnectPolicy, or None to leave .*, not bool"),
+    ({"reconnect": False}, "a ReconnectPolicy or None, not False"),
     ({"functions": function}, "a list of functions, .* not function"),
     ({"functions": [function, "tell"]}, "holds functions, not str"),
-    ({"open_timeout": "3"}, "a number of seconds above 0, or None .*, not str"),
-    ({"open_timeout": True}, "not bool"),
-    ({"close_timeout": None}, "a number of seconds above 0, not NoneType"),
+    ({"open_timeout": "3"}, "a number of seconds above 0 or None, not str"),
+    ({"open_timeout": True}, "not True"),
+    ({"close_timeout": None}, "a number of seconds above 0, not None"),
     ({"ping_interval": "20"}, "not str"),
     ({"ssl_context": "ca.pem"}, r"ssl.create_default_context\(cafile="),
-    ({"proxy": 8080}, "proxy is a str, or None, not int"),
+    ({"proxy": 8080}, "proxy is a str or None, not 8080"),
     ({"telemetry": True}, "a realtime_sync.Telemetry"),
     ({"headers": {"a": 1}}, "a mapping of str to str"),
-    ({"session": "Be brief."}, "a RealtimeSession or a mapping"),
+    ({"session": "Be brief."}, "a RealtimeSession, a mapping"),
     ({"model": 5}, "model is a str"),
     ({"max_queue": None}, "max_queue is a whole number"),
-    ({"make_transport": FakeTransport()}, "a function that returns a Transport"),
+    ({"make_transport": FakeTransport()}, "make_transport is a function"),
 ]
 
 
@@ -101,7 +101,7 @@ class TestWrongSettings:
     @pytest.mark.parametrize("name", ["max_queue", "max_message_bytes", "max_kept"])
     def test_no_size(self, name: str) -> None:
         """A limit leaves room for something."""
-        with pytest.raises(ValueError, match=f"{name} is at least 1, not 0"):
+        with pytest.raises(ValueError, match=f"{name} is a whole number of bytes"):
             RealtimeClient("ws://127.0.0.1:9", "key", **{name: 0})
 
     def test_functions_of_a_generator(self) -> None:

@@ -487,9 +487,13 @@ class TestArguments:
             (lambda c: c.accept_call(""), ValueError, "call_id is empty"),
             (lambda c: c.create_call(b"v=0"), TypeError, "offer is a str, not bytes"),
             (lambda c: c.refer_call("c", None), TypeError, "target_uri is a str"),
-            (lambda c: c.hangup_call("c", timeout=-1), ValueError, "timeout is at"),
+            (
+                lambda c: c.hangup_call("c", timeout=-1),
+                ValueError,
+                "timeout is a number",
+            ),
             (lambda c: c.hangup_call("c", timeout=math.nan), ValueError, "not nan"),
-            (lambda c: c.hangup_call("c", timeout="5"), TypeError, "seconds, .* str"),
+            (lambda c: c.hangup_call("c", timeout="5"), TypeError, "seconds .* str"),
         ],
     )
     def test_wrong(

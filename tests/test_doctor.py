@@ -90,10 +90,10 @@ def test_takes_a_client(emulator: RealtimeEmulator) -> None:
 @pytest.mark.parametrize(
     ("client", "options", "error", "words"),
     [
-        (None, {}, TypeError, "client is a RealtimeClient, or .*, not NoneType"),
+        (None, {}, TypeError, "client is a RealtimeClient, or .*, not None"),
         (RealtimeClient, {}, TypeError, "not the class itself"),
-        (_client, {"timeout": -1}, ValueError, "timeout is at least 0"),
-        (_client, {"timeout": "5"}, TypeError, "timeout is a number, not str"),
+        (_client, {"timeout": -1}, ValueError, "timeout is a number from 0"),
+        (_client, {"timeout": "5"}, TypeError, "timeout is a number from 0, not str"),
         (_client, {"question": b"RIFF"}, TypeError, "question is a path .* bytes"),
     ],
 )
@@ -110,7 +110,7 @@ def test_maker_of_something_else() -> None:
     failed = next(diagnose(lambda: 7))  # type: ignore[arg-type, return-value]
 
     assert "failed" == failed.status
-    assert "the function that makes a client returns one, not int" == failed.summary
+    assert "the function that makes a client returns one, not 7" == failed.summary
 
 
 def test_asks_a_recorded_question(emulator: RealtimeEmulator) -> None:

@@ -234,7 +234,7 @@ def test_home_of_the_error() -> None:
 
 def test_no_path() -> None:
     """What names no file is refused as such."""
-    with pytest.raises(TypeError, match=r"path is a path .*, not NoneType"):
+    with pytest.raises(TypeError, match=r"path is a path .*, not None"):
         read_recording(None)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="path is an empty path"):
         read_recording("")

@@ -135,7 +135,7 @@ def test_the_text_will_do(client: RealtimeClient) -> None:
 @pytest.mark.parametrize(
     ("taken", "error", "words"),
     [
-        (None, TypeError, "the text of .*, not NoneType"),
+        (None, TypeError, "the text of .*, not None"),
         ([], TypeError, "not list"),
         ("conversation.json", ValueError, "a snapshot in writing is the text of"),
         ("[]", ValueError, "expected a snapshot of version 1, not None"),

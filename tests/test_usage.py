@@ -203,9 +203,9 @@ class TestCost:
     @pytest.mark.parametrize(
         ("prices", "error", "words"),
         [
-            (None, TypeError, "prices are a Prices or a mapping, not NoneType"),
-            ({"input_text": "4"}, TypeError, "input_text is a number, not str"),
-            ({"input_text": -4}, ValueError, "input_text is at least 0"),
+            (None, TypeError, "prices are a Prices or a mapping, not None"),
+            ({"input_text": "4"}, TypeError, "input_text is a number from 0, not str"),
+            ({"input_text": -4}, ValueError, "input_text is a number from 0"),
         ],
     )
     def test_what_is_no_price(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from numbers import Real
 from typing import Protocol
 
-from .._checks import type_name
+from .._checks import named
 from ..protocol._model import ClientEvent
 
 
@@ -58,7 +58,7 @@ def check_player(player: object, *methods: str) -> None:
     if lacking:
         raise TypeError(
             f"a player, such as a Speaker, has {'(), '.join(methods)}() and the number "
-            f"of milliseconds played_ms; {type_name(player)} lacks {', '.join(lacking)}"
+            f"of milliseconds played_ms; {named(player)} lacks {', '.join(lacking)}"
         )
 
 

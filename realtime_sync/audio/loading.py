@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeGuard
 
-from .._checks import check_count, check_path, check_rate, type_name
+from .._checks import check_count, check_path, check_rate, named
 from ._extras import installed, require
 from .pcm import SAMPLE_RATE, SampleAligner
 from .resampling import Resampler, resample
@@ -87,7 +87,7 @@ def _load(source: AudioSource, raw_rate: int, *, stated: bool) -> Audio:
             raise ValueError("say the sampling rate of the array: source_rate=…")
         return Audio(_array_to_pcm(source), raw_rate)
     raise TypeError(
-        f"{type_name(source)} is no source of audio: pass a path, bytes, an open file "
+        f"{named(source)} is no source of audio: pass a path, bytes, an open file "
         "or a numpy array"
     )
 
@@ -238,7 +238,7 @@ def _converted(
     resampler = Resampler(from_rate, to_rate)
     for index, piece in enumerate(pieces):
         if not isinstance(piece, (bytes, bytearray, memoryview)):
-            raise TypeError(f"audio comes in bytes, not in {type_name(piece)}")
+            raise TypeError(f"audio comes in bytes, not in {named(piece)}")
         if index == 0 and looks_like_wav(piece):
             raise ValueError(
                 "these pieces are of a WAV file, not of raw PCM: "

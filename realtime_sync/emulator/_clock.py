@@ -11,7 +11,7 @@ import threading
 import time
 from numbers import Real
 
-from ._checks import Kind
+from .._checks import Kind
 
 
 __all__ = ["Clock", "ManualClock"]

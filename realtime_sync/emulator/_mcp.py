@@ -13,6 +13,7 @@ from typing import Any
 
 import attrs
 
+from .._checks import Kind
 from .._functions.schema import describe
 from ..protocol import (
     McpApprovalRequest,
@@ -32,7 +33,6 @@ from ..protocol import (
     ResponseMcpCallFailed,
     ResponseMcpCallInProgress,
 )
-from ._checks import Kind
 from ._conversation import Entry
 from ._core import Core
 from ._errors import invalid_value

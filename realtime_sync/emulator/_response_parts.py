@@ -8,6 +8,7 @@ from typing import Final
 
 from attrs import define, frozen
 
+from .._checks import named
 from ..protocol import (
     UNSET,
     OutputAudio,
@@ -17,7 +18,6 @@ from ..protocol import (
     Text,
 )
 from ..protocol import Audio as AudioPart
-from ._checks import named
 from ._conversation import Entry
 from .replies import Failure, Reply
 

@@ -9,8 +9,8 @@ from typing import Any
 
 from attrs import define, evolve, frozen
 
+from .._checks import Kind
 from ..protocol import ServerEvent
-from ._checks import Kind
 from ._handshake import Refusal
 from .faults import Fault
 

@@ -20,12 +20,12 @@ from urllib.parse import unquote, urlsplit
 from attrs import define, field, frozen
 from websockets.http11 import Response
 
+from .._checks import TEXT
 from ..errors import DecodeError
 from ..protocol import RealtimeSession, TranscriptionSession, TranslationSession
 from ..protocol._model import hide
 from ..protocol.codec import structure, unstructure
 from ..webhooks import webhook_signature
-from ._checks import TEXT
 from ._clock import Clock
 from ._errors import RequestError
 from ._handshake import Admission, Refusal, check_key, not_found, openai_refusal

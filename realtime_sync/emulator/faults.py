@@ -20,9 +20,9 @@ from typing import Any, Final, Literal, get_args
 
 from attrs import evolve, field, frozen
 
+from .._checks import FLAG, TEXT, Check, Kind, Range
 from ..protocol import SERVER_EVENTS, TRANSLATION_SERVER_EVENTS, ServerEvent
 from ..protocol.preview import PREVIEW_ALIASES
-from ._checks import FLAG, TEXT, Check, Kind, Range
 
 
 __all__ = ["Fault", "FaultKind"]

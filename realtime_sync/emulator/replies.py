@@ -30,6 +30,7 @@ from typing import Any
 
 from attrs import field, frozen
 
+from .._checks import TEXT, Kind, ListOf, Range
 from ..protocol import (
     FunctionCall,
     FunctionCallOutput,
@@ -42,7 +43,6 @@ from ..protocol import (
     Tool,
     ToolChoice,
 )
-from ._checks import TEXT, Kind, ListOf, Range
 from ._conversation import Entry
 
 

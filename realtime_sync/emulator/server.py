@@ -15,12 +15,12 @@ from typing import Any
 from attrs import evolve
 from websockets.sync.server import Server, serve
 
+from .._checks import FLAG, FUNCTION, TEXT, Check, Kind, ListOf, Range
 from .._recording.reader import Recording
 from .._waiting import Flag
 from .._worker_pool import WorkerPool
 from ..protocol import InputAudioBufferDtmfEventReceived
 from ._certificate import Certificate
-from ._checks import FLAG, FUNCTION, TEXT, Check, Kind, ListOf, Range
 from ._clock import Clock
 from ._factory import MachineFactory
 from ._handlers import Handlers

@@ -20,6 +20,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
+from .._checks import FUNCTION
 from ..protocol import (
     ClientEvent,
     ConversationCreated,
@@ -60,7 +61,6 @@ from ..protocol import (
 )
 from ..protocol.codec import Dialect
 from ._buffer import InputBuffer
-from ._checks import FUNCTION
 from ._clock import Clock
 from ._configuration import (
     check_output,

@@ -7,7 +7,7 @@ from typing import Any
 
 from attrs import evolve, field, frozen
 
-from ._checks import FLAG, TEXT, ListOf, Range
+from .._checks import FLAG, TEXT, ListOf, Range
 
 
 __all__ = ["EmulatorSettings"]

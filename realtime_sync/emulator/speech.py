@@ -18,7 +18,7 @@ from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
-from ._checks import named
+from .._checks import named
 from ._recognition import Recogniser
 from ._sound import sped_up
 from ._tones import ToneSpeech

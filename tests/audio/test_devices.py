@@ -196,7 +196,9 @@ class TestSpeaker:
 
             with pytest.raises(TimeoutError, match="more to play"):
                 speaker.drain(timeout=0.01)
-            with pytest.raises(ValueError, match="timeout is at least 0 seconds"):
+            with pytest.raises(
+                ValueError, match="timeout is a number of seconds from 0"
+            ):
                 speaker.drain(timeout=-1)
 
     def test_is_closed_once(self, sounddevice: FakeSoundDevice) -> None:
@@ -324,7 +326,7 @@ class TestMicrophone:
     @pytest.mark.parametrize("option", ["chunk_ms", "buffer_ms"])
     def test_hears_something(self, option: str, sounddevice: FakeSoundDevice) -> None:
         """A chunk or a buffer of nothing is refused."""
-        with pytest.raises(ValueError, match=f"{option} is at least 1, not 0"):
+        with pytest.raises(ValueError, match=f"{option} is a whole number from 1"):
             Microphone(**{option: 0})  # type: ignore[arg-type]
 
 

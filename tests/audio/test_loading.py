@@ -176,9 +176,9 @@ def test_refuses_what_names_no_file(source: str, words: str) -> None:
 @pytest.mark.parametrize("source_rate", [0, -1])
 def test_refuses_no_rate(source_rate: int) -> None:
     """A rate that is none is not taken for that of the protocol."""
-    with pytest.raises(ValueError, match="positive number of Hz"):
+    with pytest.raises(ValueError, match="whole number of Hz above 0"):
         load_audio(bytes(9), source_rate=source_rate)
-    with pytest.raises(ValueError, match="positive number of Hz"):
+    with pytest.raises(ValueError, match="whole number of Hz above 0"):
         frames([bytes(9)], source_rate=source_rate)
 
 

@@ -143,10 +143,10 @@ def test_uses_the_real_clock() -> None:
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"speed": 0}, "speed is more than 0"),
-        ({"speed": math.nan}, "speed is more than 0, and finite, not nan"),
-        ({"rate": 0}, "positive number of Hz, not 0"),
-        ({"bytes_per_sample": 0}, "bytes_per_sample is at least 1"),
+        ({"speed": 0}, "speed is a number above 0"),
+        ({"speed": math.nan}, "speed is a number above 0, not nan"),
+        ({"rate": 0}, "whole number of Hz above 0, not 0"),
+        ({"bytes_per_sample": 0}, "bytes_per_sample is a whole number from 1"),
     ],
 )
 def test_refuses_no_speed(options: dict[str, Any], words: str) -> None:

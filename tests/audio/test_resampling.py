@@ -156,9 +156,9 @@ def test_same_rate_is_the_same() -> None:
 @pytest.mark.parametrize("rates", [(0, 24_000), (24_000, -1)])
 def test_refuses_what_is_no_rate(rates: tuple[int, int]) -> None:
     """A rate that is not positive is a ValueError."""
-    with pytest.raises(ValueError, match="positive number of Hz"):
+    with pytest.raises(ValueError, match="whole number of Hz above 0"):
         resample(b"", *rates)
-    with pytest.raises(ValueError, match="positive number of Hz"):
+    with pytest.raises(ValueError, match="whole number of Hz above 0"):
         Resampler(*rates)
 
 

@@ -217,8 +217,8 @@ def test_closes_once(tmp_path: Path) -> None:
         (b"abc", 24_000, ValueError, "even number of bytes, not 3"),
         ("abcd", 24_000, TypeError, "audio is bytes .*, not str"),
         (Audio(PCM), 24_000, TypeError, r"its pcm\), not realtime_sync\.audio"),
-        (PCM, 0, ValueError, "positive number of Hz, not 0"),
-        (PCM, 8e3, TypeError, "whole number of Hz, not float"),
+        (PCM, 0, ValueError, "whole number of Hz above 0, not 0"),
+        (PCM, 8e3, ValueError, "whole number of Hz above 0, not 8000.0"),
     ],
 )
 def test_refuses_what_is_no_pcm(
@@ -251,7 +251,7 @@ def test_audio_is_bytes_at_a_rate() -> None:
     """What has no length or no rate is no audio; any bytes-like object is."""
     with pytest.raises(TypeError, match=r"audio is bytes .*, not str"):
         Audio("abc")  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match="positive number of Hz"):
+    with pytest.raises(ValueError, match="whole number of Hz above 0"):
         Audio(PCM, 0)
 
     assert Audio(PCM) == Audio(bytearray(PCM))

@@ -40,7 +40,7 @@ from realtime_sync.emulator import (
         ("api_keys", "right", "api_keys is a list of keys, not str"),
         ("api_keys", [7], "api_keys is a list of keys, and has 7 in it"),
         ("deployments", "mine", "deployments is a list of names, not str"),
-        ("faults", Fault.drop(), "faults is a list of faults, not Fault"),
+        ("faults", Fault.drop(), "faults is a list of faults, not .*Fault"),
         ("faults", ["drop"], r"such as Fault.drop\(\), not str"),
         ("settings", {"speed": 1}, "settings is EmulatorSettings or None, not dict"),
         ("clock", ManualClock, "clock is a Clock or None, not the class ManualClock"),
@@ -154,7 +154,7 @@ def test_endpoint_before_the_start() -> None:
 
 def test_session_takes_a_function_of_speech() -> None:
     """A session asks for its speech when it needs it."""
-    with pytest.raises(TypeError, match="speech is a function, not ToneSpeech"):
+    with pytest.raises(TypeError, match="speech is a function, not"):
         Session(speech=TONES)  # type: ignore[arg-type]
 
 

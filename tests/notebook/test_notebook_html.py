@@ -88,7 +88,7 @@ def result(**fields: Any) -> ResponseResult:
 
 def conversation(*items: Message | FunctionCall, keep_audio: bool) -> Conversation:
     made = Conversation(Monitor(), keep_audio=keep_audio)
-    add = made.handlers()[ConversationItemAdded]
+    add = made._handlers()[ConversationItemAdded]
     for item in items:
         add(ConversationItemAdded(event_id="event_1", item=item))
     return made
