@@ -10,6 +10,7 @@ import struct
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from openai_models import check_event
 from sockets import GA, TIMEOUT, UPGRADE, emulator_threads, peer_of, quick
 from websockets.exceptions import ConnectionClosed
 from websockets.server import ServerProtocol
+from websockets.sync.server import ServerConnection
 
 from realtime_sync.emulator import (
     EmulatorSettings,
@@ -31,7 +33,6 @@ from realtime_sync.emulator._carrier import EmulatorConnection
 
 
 OPEN_FILES = Path("/proc/self/fd")  # Linux only
-NO_SERVER: Any = None
 
 
 def frame(payload: bytes) -> bytes:
@@ -198,7 +199,11 @@ def test_the_descriptor_is_not_given_away_under_a_sender() -> None:
     """A socket is closed when nobody sends, or TLS would send to somebody else."""
     far, other = socket.socketpair()
     near = BusySocket(other.family, other.type, other.proto, other.detach())
-    connection = EmulatorConnection(near, ServerProtocol(), server=NO_SERVER)
+    # Newer versions want the server, too.
+    more = (
+        {"server": None} if "server" in signature(ServerConnection).parameters else {}
+    )
+    connection = EmulatorConnection(near, ServerProtocol(), **more)
 
     def send() -> None:
         with connection.protocol_mutex:

@@ -132,7 +132,9 @@ def state(data: bytes) -> None:
     playback = Playback(_Nobody(), monitor=monitor)
     conversation._keep_audio()
     meter, limits = UsageMeter(monitor), RateLimits(monitor)
-    for part in (playback, conversation, meter, limits, router, acknowledgements):
+    absorber.register(playback._handlers())
+    absorber.register(conversation._handlers())
+    for part in (meter, limits, router, acknowledgements):
         absorber.register(part.handlers())  # type: ignore[attr-defined]
     absorber.register(memory.handlers())
     streams = router.responses(0)
