@@ -8,6 +8,7 @@ import shutil
 import socket
 import subprocess
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -103,6 +104,16 @@ def worker(endpoint: str, data: Path, redis: int) -> Process:
     return Process("gthread", endpoint, data, more=more)
 
 
+def await_saved(port: int, count: int) -> None:
+    """Return when so many conversations are in the store."""
+    from redis import Redis
+
+    deadline = time.monotonic() + WAIT
+    with Redis(port=port) as store:
+        while len(store.keys("realtime:*")) < count:
+            assert time.monotonic() < deadline
+
+
 def test_a_killed_worker_costs_no_conversation(tmp_path: Path) -> None:
     """A browser whose worker was killed goes on with the other one."""
     settings = EmulatorSettings.instant()
@@ -138,6 +149,7 @@ def test_a_killed_worker_costs_no_conversation(tmp_path: Path) -> None:
             assert "My name is Ada." == browser.expect_turn()
             browser.send(type="text", text="A second word")
             browser.expect("response_done")
+        await_saved(redis, len(browsers))
 
         first.kill()
         lost, kept = browsers
