@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import signal
 import ssl
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -18,6 +19,7 @@ import trustme
 pytest.importorskip("flask")
 pytest.importorskip("wsproto")
 
+from flask_bridge import WAIT
 from flask_processes import SERVERS, Process
 from websockets.exceptions import InvalidStatus
 
@@ -133,6 +135,13 @@ def test_a_wrong_password_opens_nothing(servers: dict[str, Process]) -> None:
         assert 401 == refused.value.code
 
 
+def await_saved(folder: Path) -> None:
+    """Return when there is a conversation in the store."""
+    deadline = time.monotonic() + WAIT
+    while not list(folder.glob("*.json")):
+        assert time.monotonic() < deadline
+
+
 def test_a_conversation_survives_a_killed_server(
     emulator: RealtimeEmulator, tmp_path: Path
 ) -> None:
@@ -145,6 +154,7 @@ def test_a_conversation_survives_a_killed_server(
             token = browser.greeting["conversation"]
             browser.send(type="text", text="A word that nobody waits for.")
             browser.expect("response_done")
+            await_saved(tmp_path / "conversations")
             first.stop(signal.SIGKILL)
             code, _ = browser.wait_closed()
     with (
