@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import gc
+import importlib
+import pkgutil
 import random
 import signal
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 
 import pytest
+
+import realtime_sync
 
 
 __all__ = ["Interrupts", "interrupting", "needs_timer"]
@@ -69,9 +74,10 @@ class Interrupts:
             raise KeyboardInterrupt
 
 
-@contextmanager
+@contextlib.contextmanager
 def interrupting() -> Iterator[Interrupts]:
     """Make signals of the timer interrupt what is to survive it."""
+    _import_all()
     interrupts = Interrupts()
     before = signal.signal(signal.SIGALRM, interrupts.strike)
     hook = sys.unraisablehook
@@ -84,6 +90,18 @@ def interrupting() -> Iterator[Interrupts]:
         signal.signal(signal.SIGALRM, before)
         gc.collect()  # a socket that nobody got yet is closed with a warning
         sys.unraisablehook = hook
+
+
+@functools.cache
+def _import_all() -> None:
+    """Let no import be interrupted: Python 3.10 keeps its locks for ever then."""
+    names = ["websocket", "websockets.speedups", "numpy", "azure.core.exceptions"]
+    for module in pkgutil.walk_packages(realtime_sync.__path__, "realtime_sync."):
+        if not module.name.endswith("__main__"):
+            names.append(module.name)
+    for name in names:
+        with contextlib.suppress(ImportError):  # of an extra
+            importlib.import_module(name)
 
 
 def _ignore(_: object) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import sys
 from typing import Any
 
 
@@ -22,6 +23,11 @@ def require(module: str, *, extra: str, purpose: str) -> Any:
     Raises:
         ImportError: It is not installed.
     """
+    found = sys.modules.get(module)
+    # Not by way of an import each time: it takes locks, and Python 3.10 keeps them for
+    # ever if Ctrl-C comes then.
+    if found is not None and not getattr(found.__spec__, "_initializing", False):
+        return found
     try:
         return importlib.import_module(module)
     except ImportError as exc:
