@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 import os
 import sys
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from numbers import Integral, Real
 from typing import Any
 
@@ -34,7 +34,9 @@ __all__ = [
     "check_text",
     "check_timeout",
     "named",
+    "nearest",
     "not_this",
+    "number_of",
 ]
 
 _FINITE = sys.float_info.max
@@ -87,7 +89,7 @@ class Kind(Check):
 
     Attributes:
         kinds: The type, or several.
-        words: What it is, for people.
+        words: What it is, for people; of a list, what is in it.
         or_none: Whether None fits too.
     """
 
@@ -107,19 +109,8 @@ class Kind(Check):
 
 
 @frozen
-class ListOf(Check):
-    """
-    A list, or another collection, of values of a type.
-
-    Attributes:
-        kinds: The type, or several.
-        words: What they are, for people.
-        or_none: Whether None fits too.
-    """
-
-    kinds: Any
-    words: str
-    or_none: bool = field(default=False, kw_only=True)
+class ListOf(Kind):
+    """A list, or another collection, of values of a type; see `Kind`."""
 
     def check(self, name: str, value: object) -> None:
         """Check that *value* has values of the type only."""
@@ -182,6 +173,28 @@ TEXT = Kind(str, "a str")
 
 _TIMEOUT = Range(0, or_none=True, unit="seconds")
 _RATE = Range(0, is_above=True, is_whole=True, unit="Hz")
+
+
+def nearest(word: str, known: Iterable[str]) -> str | None:
+    """Return the known word that *word* may be a slip of; None if there is none."""
+    import difflib  # here, for it is seldom needed
+
+    found = difflib.get_close_matches(word, list(known), n=1)
+    return found[0] if found else None
+
+
+def number_of(text: str, name: str) -> float:
+    """
+    Return the number that a text is, whole if it can be.
+
+    Raises:
+        ValueError: It is none.
+    """
+    try:
+        number = float(text)
+    except ValueError:
+        raise ValueError(f"{name} takes a number, not {text!r}") from None
+    return int(number) if number.is_integer() else number
 
 
 def check_choice(name: str, value: object, choices: Collection[object]) -> None:

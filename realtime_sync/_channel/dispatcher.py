@@ -12,7 +12,7 @@ from concurrent.futures import Executor
 from time import monotonic
 from typing import Any
 
-from .._checks import not_this
+from .._checks import nearest, not_this
 from ..protocol._model import ServerEvent
 from ..protocol.client_events import CLIENT_EVENTS
 from ..protocol.codec import Dialect
@@ -281,14 +281,12 @@ def _unknown(wire_type: str) -> str:
     """Return a wire type that no class has, if it may be one all the same."""
     if wire_type in CLIENT_EVENTS:
         raise ValueError(f"{wire_type!r} is what a client sends; it never arrives")
-    import difflib  # here, for it is seldom needed
-
-    near = difflib.get_close_matches(wire_type, _EVENTS, 1)
+    near = nearest(wire_type, _EVENTS)
     logger.warning(
         "this version knows no event of the type %r%s; it is taken for one that the "
         "service has gained since",
         wire_type,
-        f" (but {near[0]!r})" if near else "",
+        f" (but {near!r})" if near else "",
     )
     return wire_type
 

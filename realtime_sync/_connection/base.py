@@ -30,7 +30,7 @@ from .._recovery.memory import Memory
 from .._recovery.opening import Opened, Opening
 from .._recovery.recovery import Recovery
 from .._shown import Shown
-from .._wire.frames import is_close_code
+from .._wire.frames import LONGEST_REASON, is_close_code
 from ..protocol.codec import Dialect
 from ..protocol.server_events import ErrorEvent
 from ..protocol.sessions import Session
@@ -323,8 +323,8 @@ def _check_close(code: object, reason: object) -> None:
         )
     if not isinstance(reason, str):
         raise not_this("a close reason is a str", reason)
-    if len(reason.encode()) > 123:
-        raise ValueError("a close reason has at most 123 bytes of UTF-8")
+    if len(reason.encode()) > LONGEST_REASON:
+        raise ValueError(f"a close reason has at most {LONGEST_REASON} bytes of UTF-8")
 
 
 class _ErrorHandler:

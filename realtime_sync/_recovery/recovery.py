@@ -174,17 +174,17 @@ class Recovery:
         if lost_at - self._back_at > _STABLE:
             self._tries = 0
         tries_before = self._tries
-        planned = isinstance(cause, RolledOver)
         remembered = self._memory.remember()
         if isinstance(cause, RolledOver):
             opened, retelling = self._move(cause, road, remembered)
             self._memory.lose(cause)  # only now is the old session given up
+            tries, level = self._moves, logging.INFO
         else:
             logger.warning("%s; opening a new one", cause)
             self.abandon()
             self._memory.lose(cause)
             opened, retelling = self._come_back(cause, road, remembered)
-        tries = self._moves if planned else self._tries - tries_before
+            tries, level = self._tries - tries_before, logging.WARNING
         self._moves, self._not_before = 0, 0.0
         self._back_at = monotonic()
 
@@ -193,7 +193,7 @@ class Recovery:
         notice = Reconnected(
             event_id="",
             cause=cause,
-            planned=planned,
+            planned=isinstance(cause, RolledOver),
             session=retelling.session,
             tries=tries,
             seconds=self._back_at - lost_at,
@@ -205,7 +205,7 @@ class Recovery:
             resumed_responses=self._memory.resumed_responses,
             uncertain=repeated.uncertain_types,
         )
-        logger.log(_level(planned), "%s", notice)
+        logger.log(level, "%s", notice)
         return Recovered(
             transport=opened.transport, frames=retelling.frames, notice=notice
         )
@@ -299,10 +299,6 @@ def _is_garbled(error: Exception) -> bool:
     cause = error.__cause__ if isinstance(error, ConnectError) else None
     untrusted = isinstance(cause, ssl.SSLCertVerificationError)
     return isinstance(cause, ssl.SSLError) and not untrusted
-
-
-def _level(planned: bool) -> int:
-    return logging.INFO if planned else logging.WARNING
 
 
 def _shorter(one: float | None, other: float | None) -> float | None:

@@ -20,6 +20,7 @@ __all__ = [
     "BINARY",
     "CLOSE",
     "CONTINUATION",
+    "LONGEST_REASON",
     "PING",
     "PONG",
     "TEXT",
@@ -43,6 +44,7 @@ _WHOLE_TEXT = _FIN | TEXT
 _DATA = (CONTINUATION, TEXT, BINARY)
 _CONTROL = (CLOSE, PING, PONG)
 _LONGEST_CONTROL = 125  # bytes of payload; RFC 6455, 5.5
+LONGEST_REASON = _LONGEST_CONTROL - 2  # bytes of it behind the code of a close frame
 _SHORT = 256  # bytes, which are masked in a microsecond
 _LONGEST_HEADER = 10  # bytes, of a frame that is not masked
 
@@ -235,7 +237,7 @@ def close_payload(code: int, reason: str = "") -> bytes:
     """Return the payload of a close frame, its reason cut to what fits."""
     if code == _NO_CODE:
         return b""
-    cut = reason.encode()[: _LONGEST_CONTROL - 2].decode(errors="ignore")
+    cut = reason.encode()[:LONGEST_REASON].decode(errors="ignore")
     return code.to_bytes(2, "big") + cut.encode()
 
 

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import evolve
 
+from .._checks import number_of
+
 
 if TYPE_CHECKING:
     from ..emulator import Fault
@@ -54,7 +56,7 @@ def _change(fault: Fault, name: str, value: str) -> dict[str, Any]:
         return {"text": value}
     if name == "retry-after":
         _belongs(fault, "http", name)
-        return {"value": (fault.value[0], _number(value, name))}
+        return {"value": (fault.value[0], number_of(value, name))}
     if name in _OF_ERROR:
         _belongs(fault, "error", name)
         parts = list(fault.value)
@@ -62,17 +64,9 @@ def _change(fault: Fault, name: str, value: str) -> dict[str, Any]:
         return {"value": tuple(parts)}
     if (name, value) == ("times", "inf"):
         return {name: None}
-    return {name: _number(value, name)}
+    return {name: number_of(value, name)}
 
 
 def _belongs(fault: Fault, kind: str, name: str) -> None:
     if fault.kind != kind:
         raise ValueError(f"{name} belongs to the fault {kind}; leave it out")
-
-
-def _number(value: str, name: str) -> float:
-    try:
-        number = float(value)
-    except ValueError:
-        raise ValueError(f"{name} takes a number, not {value!r}") from None
-    return int(number) if number.is_integer() else number

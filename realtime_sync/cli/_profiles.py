@@ -19,7 +19,6 @@ nevertheless, with a word about that.
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import sys
 from collections.abc import Mapping, Sequence
@@ -28,6 +27,7 @@ from typing import Any
 
 import attrs
 
+from .._checks import nearest
 from ..usage import Prices
 
 
@@ -158,6 +158,6 @@ def _check_prices(where: str, prices: Mapping[str, Any]) -> None:
 
 
 def _meant(key: str, known: Sequence[str]) -> str:
-    near = difflib.get_close_matches(key, known, n=1)
+    near = nearest(key, known)
     words = f"there are: {', '.join(known)}"
-    return f"use {near[0]!r} ({words})" if near else words
+    return f"use {near!r} ({words})" if near else words

@@ -14,13 +14,13 @@ them from text such as ``close=1011@response.created``, as the command line take
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from typing import Any, Final, Literal, get_args
 
 from attrs import evolve, field, frozen
 
-from .._checks import FLAG, TEXT, Check, Kind, Range
+from .._checks import FLAG, TEXT, Check, Kind, Range, nearest, number_of
+from .._wire.frames import LONGEST_REASON, is_close_code
 from ..protocol import SERVER_EVENTS, TRANSLATION_SERVER_EVENTS, ServerEvent
 from ..protocol.preview import PREVIEW_ALIASES
 
@@ -63,7 +63,6 @@ _NUMBER = Kind(
     int, "a class of server events, a wire type, a number from 1", or_none=True
 )
 _MAYBE_TEXT = Kind(str, "a str", or_none=True)
-_REASON_BYTES = 123  # RFC 6455, 5.5: what remains of a control frame
 
 # What the value of each kind is made of; the other kinds have none.
 _VALUES: Final[Mapping[str, tuple[tuple[str, Check], ...]]] = {
@@ -106,8 +105,8 @@ def _event(at: Place) -> str | int | None:
 def _known(wire_type: str) -> str:
     if wire_type in _EVENTS:
         return wire_type
-    near = difflib.get_close_matches(wire_type.lower(), _EVENTS, n=1)
-    remedy = f"use {near[0]!r}" if near else "protocol.SERVER_EVENTS has them all"
+    near = nearest(wire_type.lower(), _EVENTS)
+    remedy = f"use {near!r}" if near else "protocol.SERVER_EVENTS has them all"
     raise ValueError(f"the server has no event {wire_type!r}; {remedy}")
 
 
@@ -375,18 +374,10 @@ def _no_such(kind: object) -> str:
 
 def _check_close(code: int, reason: str) -> None:
     """Refuse what websockets would not send."""
-    if 1004 <= code <= 1006 or 1015 <= code <= 2999:
+    if not is_close_code(code):
         raise ValueError(f"the close code {code} is never sent; take another")
-    if len(reason.encode()) > _REASON_BYTES:
-        raise ValueError(f"a close reason has at most {_REASON_BYTES} bytes")
-
-
-def _number(value: str, kind: str) -> float:
-    try:
-        number = float(value)
-    except ValueError:
-        raise ValueError(f"the fault {kind} takes a number, not {value!r}") from None
-    return int(number) if number.is_integer() else number
+    if len(reason.encode()) > LONGEST_REASON:
+        raise ValueError(f"a close reason has at most {LONGEST_REASON} bytes")
 
 
 def _parse_value(kind: FaultKind, value: str) -> Fault:
@@ -396,7 +387,7 @@ def _parse_value(kind: FaultKind, value: str) -> Fault:
         return Fault.error(value or "server_error")
     if not value:
         return _DEFAULTS.get(kind) or Fault(kind=kind)
-    number = _number(value, kind)
+    number = number_of(value, f"the fault {kind}")
     return Fault(kind=kind, value=(number, None) if kind == "http" else number)
 
 

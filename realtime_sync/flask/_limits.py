@@ -21,10 +21,8 @@ __all__ = ["Allowance", "Census", "Limits", "Place"]
 def _check(_: object, attribute: attrs.Attribute[Any], value: Any) -> None:
     if isinstance(attribute.default, int):
         check_count(attribute.name, value, least=1)
-        return
-    check_amount(attribute.name, value)
-    if not value:
-        raise ValueError(f"{attribute.name} is more than 0 seconds")
+    else:
+        check_amount(attribute.name, value, or_zero=False)
 
 
 def _checked(
