@@ -11,7 +11,7 @@ import attrs
 
 from ._asking.answer_stream import AnswerStream
 from ._asking.question import Question, user_message
-from ._channel.acknowledgements import new_event_id
+from ._channel.commands import new_event_id
 from ._channel.lanes import Lane
 from ._connection.session_commands import AudioCommands, AudioInput
 from ._connection.speech_commands import SpeechCommands

@@ -7,11 +7,8 @@ from typing import Any
 
 import pytest
 
-from realtime_sync._channel.acknowledgements import (
-    ANSWERS,
-    Acknowledgements,
-    new_event_id,
-)
+from realtime_sync._channel.acknowledgements import ANSWERS, Acknowledgements
+from realtime_sync._channel.commands import new_event_id
 from realtime_sync._channel.monitor import Monitor
 from realtime_sync.errors import ConnectionClosedError, ServerError
 from realtime_sync.protocol._model import ServerEvent

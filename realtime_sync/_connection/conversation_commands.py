@@ -7,7 +7,8 @@ import weakref
 from collections.abc import Callable, Mapping
 from typing import Any, Literal, cast, get_args
 
-from .._channel.acknowledgements import Pending, new_event_id, with_id
+from .._channel.acknowledgements import Pending
+from .._channel.commands import new_event_id, with_id
 from .._channel.lanes import Lane
 from .._checks import check_choice
 from .._conversation.restore import Restoration, restoration

@@ -6,16 +6,9 @@ import logging
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from .._channel.acknowledgements import (
-    ANSWERS,
-    Acknowledgements,
-    Command,
-    Pending,
-    field_of,
-    identified,
-    kind_of,
-)
+from .._channel.acknowledgements import ANSWERS, Acknowledgements, Pending
 from .._channel.channel import Channel
+from .._channel.commands import Command, field_of, identified, kind_of
 from .._channel.lanes import Lane
 from .._channel.link import State
 from .._channel.monitor import Monitor

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Generic, Literal, TypeVar, cast
 
-from .._channel.acknowledgements import new_event_id
+from .._channel.commands import new_event_id
 from .._channel.lanes import Lane
 from .._checks import check_choice, not_this
 from ..audio import (

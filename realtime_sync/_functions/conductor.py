@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable
 from typing import Literal, Protocol
 
-from .._channel.acknowledgements import new_event_id
+from .._channel.commands import new_event_id
 from .._channel.monitor import Monitor
 from .._deadline import Deadline
 from .._worker_pool import WorkerPool

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import attrs
 
-from .._channel.acknowledgements import new_event_id
+from .._channel.commands import new_event_id
 from ..protocol._model import ClientEvent
 from ..protocol.client_events import (
     ConversationItemDelete,

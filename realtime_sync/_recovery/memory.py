@@ -15,13 +15,8 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from .._channel.absorber import Absorber
-from .._channel.acknowledgements import (
-    Acknowledgements,
-    Command,
-    Pending,
-    field_of,
-    new_event_id,
-)
+from .._channel.acknowledgements import Acknowledgements, Pending
+from .._channel.commands import Command, field_of, new_event_id
 from .._channel.lanes import Entry, Lane
 from .._channel.retained import Repeated
 from .._channel.send_queue import SendQueue

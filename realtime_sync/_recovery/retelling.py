@@ -8,14 +8,8 @@ from typing import Any
 
 import attrs
 
-from .._channel.acknowledgements import (
-    Acknowledgements,
-    Pending,
-    field_of,
-    kind_of,
-    new_event_id,
-    with_id,
-)
+from .._channel.acknowledgements import Acknowledgements, Pending
+from .._channel.commands import field_of, kind_of, new_event_id, with_id
 from .._channel.inbox import MAX_UNREAD
 from .._channel.link import Tap, receive
 from .._channel.monitor import Monitor

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from .._channel.acknowledgements import new_event_id
+from .._channel.commands import new_event_id
 from ..errors import ServerError
 from ..protocol.client_events import ConversationItemTruncate
 from ..protocol.items import (
